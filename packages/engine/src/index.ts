@@ -1,0 +1,2 @@
+export { EngineError } from './errors.ts'
+export type * from './page/cluster.ts'

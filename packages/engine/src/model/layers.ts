@@ -1,0 +1,29 @@
+/**
+ * The seam between ring and model: run a span of layers on hidden states, whatever computes them.
+ *
+ * @module
+ */
+import type { Activation } from '../protocol.ts'
+
+/** The layers that this device holds. */
+export interface Layers {
+  /**
+   * Runs layers [a.layer, a.layer + count) on a.hidden (rows, dim), extending this session's KV cache at a.position.
+   *
+   * @returns the same rows with `layer` advanced by `count`; `hidden` is valid until the next call
+   * @throws EngineError 'kv-lost' when the cache holds fewer than a.position positions; 'out-of-memory' when it cannot
+   *   grow, leaving it as it was
+   */
+  run(a: Activation, count: number): Promise<Activation>
+  /** Drops a session's KV cache. */
+  release(session: number): void
+  kvBytes(): number
+}
+
+/** What only the head holds: the way in and the way out. */
+export interface Head {
+  /** (tokens, dim), fresh each call. */
+  embed(tokens: readonly number[]): Float32Array
+  /** Of one row (dim): (vocabSize), valid until the next call. */
+  logits(hidden: Float32Array): Float32Array
+}

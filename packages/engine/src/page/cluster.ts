@@ -1,0 +1,141 @@
+/**
+ * What a page may ask of this device and see of the cluster. Implemented by `create-cluster.ts`; the app imports
+ * nothing deeper.
+ *
+ * @module
+ */
+import type { DeviceId } from '@hearth/halda'
+import type { EngineError, ErrorCode } from '../errors.ts'
+import type { ChatEvent, ChatMessage, GenerateOptions, RoomView } from '../protocol.ts'
+
+/** A browser feature that is not there, and what that means for the person. */
+export type MissingFeature = {
+  feature:
+    | 'secure-context'
+    | 'cross-origin-isolation'
+    | 'opfs'
+    | 'webrtc'
+    | 'wasm-simd'
+    | 'webgpu'
+    | 'channel-transfer'
+    | 'persistent-storage'
+  /** 'blocks': this device cannot take part; 'slows': it can, less well. */
+  severity: 'blocks' | 'slows'
+  /** A sentence: what is missing, what it costs, how to get it. */
+  message: string
+}
+
+/** What this device measured about itself. */
+export type Abilities = {
+  /** "WASM, relaxed SIMD, 2 threads" */
+  compute: string
+  threads: number
+  /** Rate of reading and multiplying weights, by type. */
+  weightBytesPerSec: Record<string, number>
+  diskReadBytesPerSec: number
+  diskWriteBytesPerSec: number
+  measuredAtMs: number
+}
+
+/** A model that this device holds a part of. */
+export type StoredModel = { model: string; name: string; url: string; storedBytes: number; inUse: boolean }
+
+export type StorageView = {
+  models: StoredModel[]
+  usedBytes: number
+  /** What the browser says; a hint at best (Chromium answers usage + 10 GiB). */
+  quotaBytes: number | null
+  persisted: boolean
+}
+
+export type Connection =
+  | { phase: 'connecting' }
+  | { phase: 'online' }
+  /** The server is out of reach; tried again by itself. Chats between linked devices go on. */
+  | { phase: 'offline'; retryAtMs: number }
+  | { phase: 'refused'; code: 'version' | 'no-room' | 'room-full' | 'malformed'; message: string }
+
+/** What stands between the room and a chat. */
+export type Readiness =
+  | { phase: 'no-model' }
+  | { phase: 'no-plan'; message: string }
+  | { phase: 'loading'; loadedBytes: number; totalBytes: number }
+  | { phase: 'connecting' }
+  | { phase: 'waiting'; for: DeviceId[] }
+  | { phase: 'ready' }
+  | { phase: 'failed'; device: DeviceId; code: ErrorCode; message: string }
+
+export type ClusterState = {
+  device: DeviceId
+  name: string
+  missing: MissingFeature[]
+  /** null while measuring. */
+  abilities: Abilities | null
+  memoryBudgetBytes: number
+  /** Bytes the engine holds now: weights, KV cache, scratch. */
+  memoryBytes: number
+  /** Most that `memoryBytes` was since the page opened. */
+  peakMemoryBytes: number
+  /** Bytes of weights and headers fetched since the page opened. */
+  downloadedBytes: number
+  connection: Connection
+  /** The link that lets others in; null until there is a room. */
+  joinLink: string | null
+  room: RoomView | null
+  readiness: Readiness
+  /** How this device reaches each of the others. */
+  links: Record<DeviceId, 'connecting' | 'open' | 'failed'>
+  storage: StorageView
+  /** The last thing that went wrong and was not the answer to a call. */
+  problem: EngineError | null
+}
+
+/** A model that the server offers. */
+export type OfferedModel = { name: string; url: string; sizeBytes: number; revision: string }
+
+export interface Cluster {
+  state(): ClusterState
+  /** Called after every change, at most once per animation frame's time. @returns unsubscribe */
+  subscribe(listener: (state: ClusterState) => void): () => void
+  /** @throws EngineError 'model-unreachable' when the server does not answer */
+  offeredModels(): Promise<OfferedModel[]>
+  /**
+   * Lets the room run a model.
+   *
+   * @param source a path on the server ('/models/demo-q8_0.gguf'), 'owner/repo/file.gguf' on Hugging Face, or any URL
+   * @throws EngineError 'not-gguf' | 'unsupported-model' | 'model-unreachable' | 'no-ranges' | 'model-truncated' …
+   */
+  choose(source: string): Promise<void>
+  /**
+   * Asks the room's head for an answer. The iterable ends after 'done'.
+   *
+   * @throws EngineError 'not-ready' | 'device-left' | 'link-lost' | 'context-full' …
+   */
+  generate(
+    chat: string,
+    messages: ChatMessage[],
+    options: GenerateOptions,
+    signal?: AbortSignal,
+  ): AsyncIterable<ChatEvent>
+  rename(name: string): void
+  setMemoryBudget(bytes: number): void
+  measureAgain(): Promise<void>
+  /** Deletes what this device stores of a model. Refused, with a sentence, while the room runs it. */
+  removeModel(model: string): Promise<void>
+  /** Leaves this room, if any, and opens a new one. */
+  newRoom(): Promise<void>
+  close(): void
+}
+
+export type CreateClusterOptions = {
+  /** The page's own address; its fragment holds the join secret. */
+  location: { href: string; origin: string }
+  /** Writes the join secret into the address bar. */
+  setFragment: (fragment: string) => void
+  /** Wire format of hidden states; f16 unless asked otherwise. */
+  dtype?: 'f16' | 'f32'
+  /** Overrides for tests and for engineers; measured or remembered otherwise. */
+  threads?: number
+  memoryBudgetBytes?: number
+  backend?: 'wasm' | 'reference'
+}

@@ -1,0 +1,299 @@
+/**
+ * Every message that crosses the network or reaches a device from another one, in one place: schema and type together,
+ * so that neither can be wrong alone.
+ *
+ *   device ⇄ signal server   FromDevice / FromServer   JSON over WebSocket
+ *   device ⇄ device          ControlMessage            JSON over simple-peer's own data channel, 'control'
+ *   device → next device     Activation                binary over data channel 'ring'; its bytes live in wire.ts
+ *   page   ⇄ engine worker   worker/messages.ts        structured clone, one origin, one build: types suffice
+ *
+ * `parse…` turns a stranger's text into a message or null, never into an exception; unknown fields are dropped.
+ *
+ * @module
+ */
+import type { DeviceId } from '@hearth/halda'
+import * as v from 'valibot'
+import { errorCodes } from './errors.ts'
+
+/** Bump on any change that a device built yesterday could not read. Checked in `join` and `hello`. */
+export const protocolVersion = 1
+
+/** Longest JSON text taken from the network: a chat of a model's whole context fits, a flood does not. */
+export const maxMessageChars = 1_048_576
+/** Most devices of one room: a big family with all its tablets. */
+export const maxDevices = 32
+const maxLayers = 1024
+
+const Id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{8,64}$/))
+const DeviceIdSchema = v.pipe(
+  Id,
+  v.transform((id) => id as DeviceId),
+)
+const Name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(64))
+const Sentence = v.pipe(v.string(), v.maxLength(2000))
+const Count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))
+const Measure = v.pipe(v.number(), v.finite(), v.minValue(0))
+const shortRecord = <S extends v.GenericSchema<unknown, number>>(value: S) =>
+  v.pipe(v.record(v.pipe(v.string(), v.maxLength(64)), value), v.maxEntries(64))
+
+/** 128 bits or more, derived from the secret of the join link (page/join-secret.ts); who knows it may enter. */
+const RoomIdSchema = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_-]{22,64}$/),
+  v.transform((id) => id as RoomId),
+)
+export type RoomId = string & { readonly __brand: 'RoomId' }
+
+/** Counts the plans of a room from 1; a message that names another plan than the newest is out of date. */
+const PlanNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))
+
+/** Where a GGUF file is and which version of it is meant: all devices read the same bytes, or none. */
+const ModelRefSchema = v.object({
+  name: Name,
+  /** Absolute, or a path on the signal server ('/models/demo-q8_0.gguf'). */
+  url: v.pipe(v.string(), v.maxLength(2048), v.regex(/^(https?:\/\/|\/)/)),
+  sizeBytes: Count,
+  /** ETag, commit or date, as the source names its version. */
+  revision: v.pipe(v.string(), v.maxLength(256)),
+})
+export type ModelRef = v.InferOutput<typeof ModelRefSchema>
+
+const DeviceProfileSchema = v.object({
+  device: DeviceIdSchema,
+  memoryBytes: Measure,
+  weightBytesPerSec: shortRecord(Measure),
+  diskReadBytesPerSec: Measure,
+  hopMs: shortRecord(Measure),
+  defaultHopMs: Measure,
+})
+
+const ModelProfileSchema = v.object({
+  name: Name,
+  nLayers: v.pipe(Count, v.minValue(1), v.maxValue(maxLayers)),
+  dim: v.pipe(Count, v.minValue(1), v.maxValue(65_535)),
+  layerBytes: v.pipe(v.array(shortRecord(Count)), v.minLength(1), v.maxLength(maxLayers)),
+  outputBytes: shortRecord(Count),
+  embeddingBytes: Count,
+  tiedOutput: v.boolean(),
+  kvBytesPerPosition: Count,
+  contextLength: v.pipe(Count, v.minValue(1)),
+})
+
+const PlanSchema = v.object({
+  head: DeviceIdSchema,
+  rounds: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(maxLayers)),
+  windows: v.pipe(
+    v.array(
+      v.object({
+        device: DeviceIdSchema,
+        firstLayer: v.pipe(Count, v.maxValue(maxLayers)),
+        layers: v.pipe(Count, v.minValue(1), v.maxValue(maxLayers)),
+        gpuLayers: v.pipe(Count, v.maxValue(maxLayers)),
+      }),
+    ),
+    v.minLength(1),
+    v.maxLength(maxLayers),
+  ),
+  predictedTpotMs: Measure,
+})
+
+/** How far a device is with the plan that it names. */
+const DeviceStatusSchema = v.variant('phase', [
+  v.object({ phase: v.literal('idle') }),
+  v.object({ phase: v.literal('loading'), plan: PlanNumber, loadedBytes: Count, totalBytes: Count }),
+  v.object({ phase: v.literal('ready'), plan: PlanNumber }),
+  v.object({ phase: v.literal('failed'), plan: PlanNumber, code: v.picklist(errorCodes), message: Sentence }),
+])
+export type DeviceStatus = v.InferOutput<typeof DeviceStatusSchema>
+
+const NumberedPlanSchema = v.object({ number: PlanNumber, plan: PlanSchema })
+export type NumberedPlan = v.InferOutput<typeof NumberedPlanSchema>
+
+/** What the room runs: chosen by one device, the same for all. */
+const ChoiceSchema = v.object({ model: ModelRefSchema, profile: ModelProfileSchema })
+export type ModelChoice = v.InferOutput<typeof ChoiceSchema>
+
+/** What a device says to the signal server. */
+const FromDeviceSchema = v.variant('type', [
+  v.object({
+    type: v.literal('join'),
+    version: v.number(),
+    room: RoomIdSchema,
+    device: DeviceIdSchema,
+    name: Name,
+    /** True from a device that makes this room, or was in it before: the server may have restarted since. */
+    mayOpen: v.boolean(),
+    /** What the device still knows of the room; taken when the server knows nothing newer. */
+    memory: v.optional(
+      v.object({
+        choice: v.optional(ChoiceSchema),
+        numbered: v.optional(NumberedPlanSchema),
+      }),
+    ),
+    profile: v.optional(DeviceProfileSchema),
+    status: DeviceStatusSchema,
+  }),
+  /** After measuring, and again when a measurement or the budget has changed. */
+  v.object({ type: v.literal('profile'), profile: DeviceProfileSchema }),
+  /** From any device: let the room run this model. The device has read the header; the server never does. */
+  v.object({ type: v.literal('choose'), choice: ChoiceSchema }),
+  v.object({ type: v.literal('status'), status: DeviceStatusSchema }),
+  v.object({ type: v.literal('rename'), name: Name }),
+  /** WebRTC signalling, sealed with a key that the server does not have (page/join-secret.ts). */
+  v.object({
+    type: v.literal('signal'),
+    to: DeviceIdSchema,
+    sealed: v.pipe(v.string(), v.maxLength(65_536)),
+  }),
+  /** A device no longer answers `ping`, whatever the server hears from it. */
+  v.object({ type: v.literal('unreachable'), device: DeviceIdSchema }),
+  v.object({ type: v.literal('leave') }),
+])
+export type FromDevice = v.InferOutput<typeof FromDeviceSchema>
+
+const DeviceViewSchema = v.object({
+  device: DeviceIdSchema,
+  name: Name,
+  /** 'away': its socket closed a moment ago; its seat is kept for a reload's time. */
+  presence: v.picklist(['here', 'away']),
+  profile: v.nullable(DeviceProfileSchema),
+  status: DeviceStatusSchema,
+})
+export type DeviceView = v.InferOutput<typeof DeviceViewSchema>
+
+const RoomViewSchema = v.object({
+  /** In the order they joined. */
+  devices: v.pipe(v.array(DeviceViewSchema), v.maxLength(maxDevices)),
+  choice: v.nullable(ChoiceSchema),
+  numbered: v.nullable(NumberedPlanSchema),
+  /** Why there is a choice but no plan, in a sentence. */
+  noPlan: v.nullable(Sentence),
+})
+/** All that the server knows of a room; sent whole on every change, so that a message lost is no message missed. */
+export type RoomView = v.InferOutput<typeof RoomViewSchema>
+
+export const refusals = ['version', 'no-room', 'room-full', 'malformed'] as const
+
+/** What the signal server says to a device. */
+const FromServerSchema = v.variant('type', [
+  v.object({ type: v.literal('room'), room: RoomViewSchema }),
+  v.object({
+    type: v.literal('signal'),
+    from: DeviceIdSchema,
+    sealed: v.pipe(v.string(), v.maxLength(65_536)),
+  }),
+  /** The server closes the socket after this. */
+  v.object({ type: v.literal('refused'), code: v.picklist(refusals), message: Sentence }),
+])
+export type FromServer = v.InferOutput<typeof FromServerSchema>
+
+const ChatMessageSchema = v.object({
+  role: v.picklist(['system', 'user', 'assistant']),
+  content: v.pipe(v.string(), v.maxLength(500_000)),
+})
+/** One turn of a conversation. The head applies the chat template. */
+export type ChatMessage = v.InferOutput<typeof ChatMessageSchema>
+
+const GenerateOptionsSchema = v.object({
+  maxTokens: v.pipe(Count, v.minValue(1), v.maxValue(1_000_000)),
+  /** 0 is greedy. */
+  temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)),
+  topP: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+  seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff)),
+})
+export type GenerateOptions = v.InferOutput<typeof GenerateOptionsSchema>
+
+const GenerateStatsSchema = v.object({
+  /** From the question's arrival at the head, waiting its turn included, to the first token. */
+  ttftMs: Measure,
+  /** Mean over the tokens after the first; 0 when there were none. */
+  tpotMs: Measure,
+  promptTokens: Count,
+  /** Of these, how many were still in the KV cache from the turn before. */
+  cachedTokens: Count,
+  outputTokens: Count,
+  stop: v.picklist(['end', 'length', 'aborted']),
+})
+export type GenerateStats = v.InferOutput<typeof GenerateStatsSchema>
+
+/** Names one conversation of one device; the head keeps a session for each. */
+const ChatId = Id
+/** One conversation's KV cache on every device; chosen by the head. */
+const SessionId = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))
+
+/** From the device that asks to the head. */
+const ChatRequestSchemas = [
+  v.object({
+    type: v.literal('generate'),
+    chat: ChatId,
+    messages: v.pipe(v.array(ChatMessageSchema), v.minLength(1), v.maxLength(10_000)),
+    options: GenerateOptionsSchema,
+  }),
+  v.object({ type: v.literal('abort'), chat: ChatId }),
+] as const
+
+/** From the head to the device that asked. */
+const ChatEventSchemas = [
+  /** `ahead` answers come first; sent again whenever that number changes, and with 0 when this one begins. */
+  v.object({ type: v.literal('queued'), chat: ChatId, ahead: Count }),
+  v.object({ type: v.literal('token'), chat: ChatId, text: v.pipe(v.string(), v.maxLength(65_536)) }),
+  v.object({ type: v.literal('done'), chat: ChatId, stats: GenerateStatsSchema }),
+  v.object({ type: v.literal('chat-failed'), chat: ChatId, code: v.picklist(errorCodes), message: Sentence }),
+] as const
+
+/** Between devices, before and around generation; never per token round the ring. */
+const ControlMessageSchema = v.variant('type', [
+  v.object({ type: v.literal('hello'), version: v.number() }),
+  v.object({ type: v.literal('ping'), sentAtMs: Measure }),
+  v.object({ type: v.literal('pong'), sentAtMs: Measure }),
+  /** From the head: drop this session's KV cache. */
+  v.object({ type: v.literal('release'), session: SessionId }),
+  /** From a device of the ring to the head: this session cannot go on here. */
+  v.object({
+    type: v.literal('session-failed'),
+    session: SessionId,
+    code: v.picklist(errorCodes),
+    message: Sentence,
+  }),
+  ...ChatRequestSchemas,
+  ...ChatEventSchemas,
+])
+export type ControlMessage = v.InferOutput<typeof ControlMessageSchema>
+export type ChatRequest = v.InferOutput<(typeof ChatRequestSchemas)[number]>
+export type ChatEvent = v.InferOutput<(typeof ChatEventSchemas)[number]>
+
+/**
+ * Hidden states on their way through the layers: the only message in the hot path.
+ *
+ * `position` is the truth: it says that the KV cache of `session` holds exactly [0, position), so a receiver drops
+ * whatever it has beyond. Starting over or rolling back needs no other message.
+ */
+export type Activation = {
+  /** Plan that this frame belongs to. */
+  plan: number
+  session: number
+  /** Sequence position of the first row. */
+  position: number
+  /** Next layer to run; `layer === nLayers` means: norm, logits, sample. */
+  layer: number
+  /** 1 in decode, a chunk of the prompt in prefill. */
+  rows: number
+  /** (rows, dim), row-major. */
+  hidden: Float32Array
+}
+
+const parserOf =
+  <S extends v.GenericSchema>(schema: S) =>
+  (text: unknown): v.InferOutput<S> | null => {
+    if (typeof text !== 'string' || text.length > maxMessageChars) return null
+    try {
+      const result = v.safeParse(schema, JSON.parse(text))
+      return result.success ? result.output : null
+    } catch {
+      return null
+    }
+  }
+
+export const parseFromDevice = parserOf(FromDeviceSchema)
+export const parseFromServer = parserOf(FromServerSchema)
+export const parseControlMessage = parserOf(ControlMessageSchema)

@@ -1,0 +1,77 @@
+/**
+ * What the planner is told and what it answers. Every field carries its unit in its name.
+ *
+ * Symbols in brackets are those of prima.cpp (arXiv 2504.08791, table 6).
+ *
+ * @module
+ */
+
+/** A browser tab (or another host of the engine) taking part in the cluster. */
+export type DeviceId = string & { readonly __brand: 'DeviceId' }
+
+/** Bytes keyed by weight type in ggml's spelling, e.g. `{ Q4_K: 31_000_000, F32: 32_768 }`. */
+export type BytesByType = Readonly<Record<string, number>>
+
+/** What one device measured about itself, with the kernels and files that it will use. */
+export type DeviceProfile = {
+  device: DeviceId
+  /** Bytes the engine may fill with weights, KV cache and buffers [d_avail]. A budget, not a guess at what is free. */
+  memoryBytes: number
+  /** Matrix–vector rate by weight type, in bytes of stored weights per second: decode is bound by reading weights. */
+  weightBytesPerSec: BytesByType
+  /** Sequential read speed of the weight store (OPFS) [s_disk]. */
+  diskReadBytesPerSec: number
+  /** Median one-way time of one decode frame from this device to another, by that device [t_comm]. */
+  hopMs: Readonly<Record<string, number>>
+  /** One-way time assumed for a device that `hopMs` does not name. */
+  defaultHopMs: number
+}
+
+/** What the planner must know of a model; read from a GGUF header by the device that chose it. */
+export type ModelProfile = {
+  name: string
+  /** Transformer layers [L]. */
+  nLayers: number
+  /** Width of the hidden state [e]. */
+  dim: number
+  /** Stored weights of each layer, by type; length nLayers [b]. */
+  layerBytes: readonly BytesByType[]
+  /** Output norm and lm_head: read whole for every token, by the head alone [b_o]. */
+  outputBytes: BytesByType
+  /** Token embedding; equals the lm_head's tensor when `tiedOutput`, and is then held once [b_i]. */
+  embeddingBytes: number
+  tiedOutput: boolean
+  /** K and V of one position in one layer [2(h_k e_k + h_v e_v)]. */
+  kvBytesPerPosition: number
+  /** Positions the KV cache must hold [n_kv]. */
+  contextLength: number
+}
+
+/** Consecutive layers that one device runs before it hands the hidden state on [w_m]. */
+export type LayerWindow = {
+  device: DeviceId
+  firstLayer: number
+  layers: number
+  /** The last `gpuLayers` of the window run on the GPU [n_m]; 0 until the GPU path exists. */
+  gpuLayers: number
+}
+
+/** Who runs what, in running order. */
+export type Plan = {
+  /** Embeds, samples and answers; holds the embedding, the output norm and lm_head. It may run no layers at all. */
+  head: DeviceId
+  /** Trips round the ring per token [k]. */
+  rounds: number
+  /** Cover layers 0…nLayers without gap or overlap, in running order. A device may own several. */
+  windows: LayerWindow[]
+  /** What `cost.ts` expects of this plan. */
+  predictedTpotMs: number
+}
+
+/** What a planner answers: a plan, or a sentence that says what is missing. */
+export type PlanResult =
+  | { ok: true; plan: Plan }
+  | { ok: false; code: 'no-plan' | 'bad-profile'; message: string }
+
+/** One way of finding a plan. Pure: equal input gives an equal answer, whatever the order of `devices`. */
+export type Planner = (devices: readonly DeviceProfile[], model: ModelProfile) => PlanResult
