@@ -1,0 +1,168 @@
+/**
+ * The piped ring: what every device does, the head included. Run my window, hand the rest on; the head starts a pass
+ * and gets it back after the last layer. Knows nothing of what a layer is.
+ *
+ * Source: prima.cpp's ring (arXiv 2504.08791 §3.1); order of one step: receive, compute, send, then read ahead.
+ *
+ * @module
+ */
+import type { DeviceId, LayerWindow, Plan } from '@hearth/halda'
+import { EngineError, toEngineError } from '../errors.ts'
+import type { Layers } from '../model/layers.ts'
+import type { Activation, NumberedPlan } from '../protocol.ts'
+import { decodeActivation, encodeActivation, maxRowsPerFrame, type Dtype } from '../wire.ts'
+import type { Link } from './link.ts'
+
+/** Rows of one prefill chunk, where frames and models allow: enough to share each weight read, few enough to pipeline. */
+const prefillRows = 64
+
+export type RingOptions = {
+  me: DeviceId
+  numbered: NumberedPlan
+  /** Width of the hidden state. */
+  dim: number
+  dtype: Dtype
+  layers: Layers
+  /** The link to another device of the ring; undefined while there is none. */
+  linkTo(device: DeviceId): Link | undefined
+  /** What went wrong on this device while it served a session; told to the head. */
+  onfailed(session: number, error: EngineError): void
+  /** After each result is sent: read ahead for what this device runs next. */
+  onidle?(nextLayer: number): void
+}
+
+export interface Ring {
+  readonly plan: Plan
+  readonly chunkRows: number
+  /**
+   * Head only: sends rows through all layers.
+   *
+   * @returns `sent` once the next rows may follow; `passed` with the last row after the last layer
+   * @throws EngineError 'link-lost' when the ring breaks, 'aborted' when it is closed, or what {@link Ring.fail} was told
+   */
+  pass(a: Omit<Activation, 'plan' | 'layer'>): { sent: Promise<void>; passed: Promise<Activation> }
+  /** A frame from `from`; what does not belong here is dropped and counted. */
+  receive(from: DeviceId, frame: Uint8Array): void
+  /** Head only: ends the passes of a session, or of all. */
+  fail(error: EngineError, session?: number): void
+  readonly droppedFrames: number
+  close(): void
+}
+
+/** The window that begins at `layer`; undefined inside a window and after the last. */
+export function windowAt(plan: Plan, layer: number): LayerWindow | undefined {
+  return plan.windows.find((window) => window.firstLayer === layer)
+}
+
+/** Who runs next, from `layer` on: a window's device, or the head after the last layer. */
+function deviceAt(plan: Plan, layer: number): DeviceId {
+  return windowAt(plan, layer)?.device ?? plan.head
+}
+
+/** Whose frame brings `layer`: the device of the window before, or the head for layer 0. */
+function deviceBefore(plan: Plan, layer: number): DeviceId {
+  return plan.windows.find((window) => window.firstLayer + window.layers === layer)?.device ?? plan.head
+}
+
+/** A pass is known by where it ends, since only its last row comes back. */
+function passKey(a: Activation): string {
+  return `${a.session}:${a.position + a.rows}`
+}
+
+/** After the last layer only the last row says what comes next; the others need not travel. */
+function lastRow(a: Activation): Activation {
+  const dim = a.hidden.length / a.rows
+  return { ...a, rows: 1, position: a.position + a.rows - 1, hidden: a.hidden.slice(-dim) }
+}
+
+export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed, onidle }: RingOptions): Ring {
+  const { plan } = numbered
+  const last = plan.windows.at(-1)!
+  const nLayers = last.firstLayer + last.layers
+  const waiting = new Map<
+    string,
+    { resolve(a: Activation): void; reject(error: EngineError): void; session: number }
+  >()
+  let turn = Promise.resolve()
+  let closed = false
+  let droppedFrames = 0
+
+  /** One at a time, in order of arrival. */
+  const take = (a: Activation): Promise<void> => {
+    turn = turn.then(() => step(a)).catch((thrown) => onfailed(a.session, toEngineError(thrown)))
+    return turn
+  }
+
+  async function step(a: Activation): Promise<void> {
+    if (closed) return
+    if (a.layer === nLayers) return finish(a)
+    const window = windowAt(plan, a.layer)!
+    const out = await layers.run(a, window.layers)
+    if (out.layer === nLayers) await (plan.head === me ? finish(lastRow(out)) : give(lastRow(out)))
+    else if (deviceAt(plan, out.layer) === me) await step(out)
+    else await give(out)
+    onidle?.(nextOwnLayer(a.layer))
+  }
+
+  async function give(a: Activation): Promise<void> {
+    const next = deviceAt(plan, a.layer)
+    const link = linkTo(next)
+    if (!link) throw new EngineError('link-lost', 'There is no connection to the next device of the ring.')
+    await link.send(encodeActivation(a, dtype))
+  }
+
+  function finish(a: Activation): void {
+    const key = passKey(a)
+    waiting.get(key)?.resolve(a)
+    waiting.delete(key)
+  }
+
+  /** The first layer of the window this device runs after the one at `layer`, in this token or the next. */
+  function nextOwnLayer(layer: number): number {
+    const mine = plan.windows.filter((window) => window.device === me)
+    return (mine.find((window) => window.firstLayer > layer) ?? mine[0])?.firstLayer ?? 0
+  }
+
+  function fail(error: EngineError, session?: number): void {
+    for (const [key, pass] of waiting) {
+      if (session !== undefined && pass.session !== session) continue
+      waiting.delete(key)
+      pass.reject(error)
+    }
+  }
+
+  return {
+    plan,
+    chunkRows: Math.min(prefillRows, maxRowsPerFrame(dim, dtype)),
+    pass(rows) {
+      const a: Activation = { ...rows, plan: numbered.number, layer: 0 }
+      const passed = new Promise<Activation>((resolve, reject) => {
+        if (closed) throw new EngineError('aborted', 'The ring was closed.')
+        waiting.set(passKey(a), { resolve, reject, session: a.session })
+      })
+      // The caller may await `sent` first; a rejection meanwhile is still theirs to see.
+      passed.catch(() => {})
+      const sent =
+        deviceAt(plan, 0) === me ? take(a) : give(a).catch((thrown) => fail(toEngineError(thrown), a.session))
+      return { sent, passed }
+    },
+    receive(from, frame) {
+      const a = decodeActivation(frame, dim)
+      const mine = a !== null && a.layer <= nLayers && deviceAt(plan, a.layer) === me
+      const entry = a !== null && (a.layer === nLayers || windowAt(plan, a.layer) !== undefined)
+      if (!mine || !entry || a.plan !== numbered.number || deviceBefore(plan, a.layer) !== from) {
+        droppedFrames++
+        return
+      }
+      void take(a)
+    },
+    fail,
+    get droppedFrames() {
+      return droppedFrames
+    },
+    close() {
+      closed = true
+      fail(new EngineError('aborted', 'The ring was closed.'))
+    },
+  }
+}

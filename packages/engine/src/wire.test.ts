@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { maxFrameBytes } from './ring/link.ts'
+import { decodeActivation, encodeActivation, maxRowsPerFrame } from './wire.ts'
+
+const activation = (rows: number, dim: number) => ({
+  plan: 65_535,
+  session: 40_000,
+  position: 4_000_000_000,
+  layer: 79,
+  rows,
+  hidden: Float32Array.from({ length: rows * dim }, (_, i) => Math.sin(i) * 3),
+})
+
+describe('an activation on the wire', () => {
+  it('comes back as it went in f32, and to half precision in f16', () => {
+    const a = activation(3, 24)
+    expect(decodeActivation(encodeActivation(a, 'f32'), 24)).toEqual(a)
+    const half = decodeActivation(encodeActivation(a, 'f16'), 24)!
+    expect({ ...half, hidden: null }).toEqual({ ...a, hidden: null })
+    for (const [i, value] of half.hidden.entries())
+      expect(Math.abs(value - a.hidden[i]!)).toBeLessThan(2 ** -10)
+    expect(half.hidden).not.toEqual(a.hidden)
+  })
+
+  it('is decoded from any offset of a larger buffer', () => {
+    const frame = encodeActivation(activation(1, 8), 'f32')
+    const larger = new Uint8Array(frame.length + 5)
+    larger.set(frame, 3)
+    expect(decodeActivation(larger.subarray(3, 3 + frame.length), 8)).toEqual(activation(1, 8))
+  })
+
+  it('fills a frame with as many rows as fit, and refuses one more', () => {
+    const rows = maxRowsPerFrame(4096, 'f16')
+    expect(rows).toBe(31)
+    expect(encodeActivation(activation(rows, 4096), 'f16').byteLength).toBeLessThanOrEqual(maxFrameBytes)
+    expect(() => encodeActivation(activation(rows + 1, 4096), 'f16')).toThrow(/a frame holds 262144/)
+  })
+
+  it('is null for every frame cut short, of another width, version or dtype', () => {
+    const frame = encodeActivation(activation(2, 16), 'f16')
+    for (let length = 0; length < frame.length; length++)
+      expect(decodeActivation(frame.subarray(0, length), 16)).toBeNull()
+    expect(decodeActivation(frame, 32)).toBeNull()
+    expect(
+      decodeActivation(
+        Uint8Array.from(frame, (byte, i) => (i === 0 ? 2 : byte)),
+        16,
+      ),
+    ).toBeNull()
+    expect(
+      decodeActivation(
+        Uint8Array.from(frame, (byte, i) => (i === 1 ? 7 : byte)),
+        16,
+      ),
+    ).toBeNull()
+    expect(
+      decodeActivation(
+        Uint8Array.from(frame, (byte, i) => (i === 8 || i === 9 ? 0 : byte)),
+        16,
+      ),
+    ).toBeNull()
+  })
+
+  it('refuses fields that do not fit their place', () => {
+    expect(() => encodeActivation({ ...activation(1, 8), session: 65_536 }, 'f32')).toThrow(/16 bits/)
+  })
+})

@@ -1,0 +1,72 @@
+/**
+ * An activation as bytes: one frame is one binary message on the data channel 'ring'. Little-endian.
+ *
+ *  0  u8   version = 1         4  u32  position       12  u16  dim
+ *  1  u8   dtype 0 f32 · 1 f16  8  u16  rows           14  u16  plan
+ *  2  u16  session             10  u16  layer          16  …    hidden (rows, dim)
+ *
+ * @module
+ */
+import { decodeHalves, encodeHalves } from './half.ts'
+import type { Activation } from './protocol.ts'
+import { maxFrameBytes } from './ring/link.ts'
+
+export type Dtype = 'f32' | 'f16'
+
+const frameVersion = 1
+const headerBytes = 16
+const bytesPerValue = { f32: 4, f16: 2 } as const
+
+/** Most rows of width `dim` that fit one frame: the prefill chunk. */
+export function maxRowsPerFrame(dim: number, dtype: Dtype): number {
+  return Math.max(1, Math.floor((maxFrameBytes - headerBytes) / (dim * bytesPerValue[dtype])))
+}
+
+/** @throws RangeError when a field does not fit its place in the header, or the frame its message */
+export function encodeActivation(a: Activation, dtype: Dtype): Uint8Array {
+  const dim = a.hidden.length / a.rows
+  const byteLength = headerBytes + a.hidden.length * bytesPerValue[dtype]
+  if (byteLength > maxFrameBytes) {
+    throw new RangeError(
+      `${a.rows} rows of ${dim} in ${dtype} make ${byteLength} bytes; a frame holds ${maxFrameBytes}`,
+    )
+  }
+  for (const field of [a.session, a.rows, a.layer, a.plan, dim]) {
+    if (!Number.isInteger(field) || field < 0 || field > 0xffff)
+      throw new RangeError(`${field} does not fit 16 bits`)
+  }
+  const frame = new Uint8Array(byteLength)
+  const header = new DataView(frame.buffer)
+  header.setUint8(0, frameVersion)
+  header.setUint8(1, dtype === 'f16' ? 1 : 0)
+  header.setUint16(2, a.session, true)
+  header.setUint32(4, a.position, true)
+  header.setUint16(8, a.rows, true)
+  header.setUint16(10, a.layer, true)
+  header.setUint16(12, dim, true)
+  header.setUint16(14, a.plan, true)
+  if (dtype === 'f16') encodeHalves(a.hidden, new Uint16Array(frame.buffer, headerBytes))
+  else new Float32Array(frame.buffer, headerBytes).set(a.hidden)
+  return frame
+}
+
+/** The activation, or null when the bytes are not a frame of hidden states `dim` wide. */
+export function decodeActivation(frame: Uint8Array, dim: number): Activation | null {
+  if (frame.byteLength < headerBytes || frame.byteLength > maxFrameBytes) return null
+  const header = new DataView(frame.buffer, frame.byteOffset, headerBytes)
+  const dtype: Dtype | null = header.getUint8(1) === 1 ? 'f16' : header.getUint8(1) === 0 ? 'f32' : null
+  if (header.getUint8(0) !== frameVersion || dtype === null) return null
+  const rows = header.getUint16(8, true)
+  if (rows === 0 || header.getUint16(12, true) !== dim) return null
+  if (frame.byteLength !== headerBytes + rows * dim * bytesPerValue[dtype]) return null
+  const data = frame.slice(headerBytes).buffer
+  const hidden = dtype === 'f16' ? decodeHalves(new Uint16Array(data)) : new Float32Array(data)
+  return {
+    plan: header.getUint16(14, true),
+    session: header.getUint16(2, true),
+    position: header.getUint32(4, true),
+    layer: header.getUint16(10, true),
+    rows,
+    hidden,
+  }
+}
