@@ -1,1 +1,5 @@
+export { checkDevice, checkModel, checkProfiles } from './check.ts'
+export { bufferBytes, planCost, type DeviceCost, type PlanCost } from './cost.ts'
+export { planExact as plan, planExact } from './solve-exact.ts'
+export { planManual, type ManualRequest } from './solve-manual.ts'
 export type * from './types.ts'

@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest'
+import { planCost } from './cost.ts'
+import { planExhaustive } from './exhaustive.ts'
+import { createRandom, randomDevices, randomModel, shuffled } from './random-cluster.fixture.ts'
+import { planExact, planWith } from './solve-exact.ts'
+import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult } from './types.ts'
+
+const tpotOf = (result: PlanResult): number => (result.ok ? result.plan.predictedTpotMs : Infinity)
+
+/** Fewest first, so that equal numbers mean equal preference. */
+const priceOf = (result: PlanResult, devices: DeviceProfile[], model: ModelProfile) => {
+  if (!result.ok) return result.code
+  const cost = planCost(result.plan, devices, model)
+  return {
+    tpotNs: cost.tpotNs,
+    members: cost.devices.filter((part) => part.memoryBytes > 0).length,
+    hops: cost.hops,
+  }
+}
+
+function expectSound(plan: Plan, devices: DeviceProfile[], model: ModelProfile) {
+  let layer = 0
+  for (const window of plan.windows) {
+    expect(window.firstLayer).toBe(layer)
+    expect(window.layers).toBeGreaterThan(0)
+    layer += window.layers
+  }
+  expect(layer).toBe(model.nLayers)
+  expect(new Set(plan.windows.map(({ device }) => device)).size).toBe(plan.windows.length)
+  const cost = planCost(plan, devices, model)
+  expect(plan.predictedTpotMs).toBe(cost.tpotNs / 1e6)
+  for (const part of cost.devices) expect(part.memoryBytes).toBeLessThanOrEqual(part.budgetBytes)
+}
+
+describe('the exact planner', () => {
+  it('agrees with the exhaustive judge on 500 random small clusters', () => {
+    const random = createRandom(500)
+    const seen = { one: 0, ring: 0, headWithoutLayers: 0, none: 0 }
+    for (let trial = 0; trial < 500; trial++) {
+      const model = randomModel(random, 1 + Math.floor(random() * 8))
+      const devices = randomDevices(random, 1 + Math.floor(random() * 4), model, 0.2 + random())
+      const exact = planExact(devices, model)
+      const judge = planExhaustive(devices, model)
+      expect(priceOf(exact, devices, model)).toEqual(priceOf(judge, devices, model))
+      if (!exact.ok) {
+        expect(exact).toEqual(judge)
+        seen.none++
+        continue
+      }
+      expectSound(exact.plan, devices, model)
+      if (exact.plan.windows.length === 1) seen.one++
+      else seen.ring++
+      if (exact.plan.windows.every(({ device }) => device !== exact.plan.head)) seen.headWithoutLayers++
+    }
+    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(10)
+  })
+
+  it('gives the same plan whatever the order in which devices joined', () => {
+    const random = createRandom(1)
+    for (let trial = 0; trial < 60; trial++) {
+      const model = randomModel(random, 24)
+      const devices = randomDevices(random, 2 + Math.floor(random() * 9), model, 0.2 + random() * 0.4)
+      expect(planExact(shuffled(random, devices), model)).toEqual(planExact(devices, model))
+    }
+  })
+
+  it('breaks ties by fewer devices, then fewer hops, then lower ids', () => {
+    const twin = (device: string): DeviceProfile => ({
+      device: device as DeviceId,
+      memoryBytes: 1e9,
+      weightBytesPerSec: { Q4_K: 1e9 },
+      diskReadBytesPerSec: 1e9,
+      hopMs: {},
+      defaultHopMs: 0,
+    })
+    const model = { ...randomModel(createRandom(2), 4), layerBytes: Array(4).fill({ Q4_K: 2e7 }) }
+    const alone = planExact([twin('charlie'), twin('bob'), twin('alice')], model)
+    expect(alone).toMatchObject({ plan: { head: 'alice', windows: [{ device: 'alice', layers: 4 }] } })
+  })
+
+  it('leaves out a device whose hops cost more than it saves, and takes it when memory asks for it', () => {
+    const random = createRandom(3)
+    const model = randomModel(random, 16)
+    const [alice, bob] = randomDevices(random, 2, model, 3)
+    if (!alice || !bob) throw new Error('two devices')
+    const far = { ...bob, weightBytesPerSec: alice.weightBytesPerSec, hopMs: {}, defaultHopMs: 500 }
+    expect(planExact([alice, far], model)).toMatchObject({ plan: { windows: [{ layers: 16 }] } })
+    const halves = [alice, far].map((device) => ({ ...device, memoryBytes: alice.memoryBytes / 5 }))
+    const split = planExact(halves, model)
+    expect(split.ok && split.plan.windows.length).toBe(2)
+    expect(tpotOf(split)).toBeGreaterThan(500)
+  })
+
+  it('predicts no worse a token when a device, memory, speed or a nearer hop is added', () => {
+    const random = createRandom(4)
+    for (let trial = 0; trial < 150; trial++) {
+      const model = randomModel(random, 1 + Math.floor(random() * 20))
+      const devices = randomDevices(random, 2 + Math.floor(random() * 6), model, 0.2 + random() * 0.5)
+      const before = tpotOf(planExact(devices, model))
+      const better = (change: (device: DeviceProfile) => DeviceProfile) =>
+        devices.map((device, index) => (index === trial % devices.length ? change(device) : device))
+      const faster = (rates: Readonly<Record<string, number>>) =>
+        Object.fromEntries(Object.entries(rates).map(([type, rate]) => [type, rate * 1.3]))
+
+      expect(tpotOf(planExact(devices.slice(1), model))).toBeGreaterThanOrEqual(before)
+      for (const change of [
+        (device: DeviceProfile) => ({ ...device, memoryBytes: device.memoryBytes * 1.2 }),
+        (device: DeviceProfile) => ({ ...device, weightBytesPerSec: faster(device.weightBytesPerSec) }),
+        (device: DeviceProfile) => ({ ...device, hopMs: {}, defaultHopMs: 0.5 }),
+      ]) {
+        expect(tpotOf(planExact(better(change), model))).toBeLessThanOrEqual(before)
+      }
+    }
+  })
+
+  it('keeps budgets and covers all layers beyond eight devices too, and more memory or speed never hurts', () => {
+    const random = createRandom(5)
+    for (let trial = 0; trial < 20; trial++) {
+      const model = randomModel(random, 40)
+      const devices = randomDevices(random, 9 + Math.floor(random() * 20), model, 0.15)
+      const result = planExact(devices, model)
+      if (!result.ok) continue
+      expectSound(result.plan, devices, model)
+      const roomier = devices.map((device) => ({ ...device, memoryBytes: device.memoryBytes * 1.1 }))
+      expect(tpotOf(planExact(roomier, model))).toBeLessThanOrEqual(tpotOf(result))
+    }
+  })
+
+  it('gives a named device a part when asked, at no lower a price', () => {
+    const random = createRandom(6)
+    for (const n of [4, 10]) {
+      const model = randomModel(random, 12)
+      const devices = randomDevices(random, n, model, 1.5)
+      const free = planExact(devices, model)
+      for (const { device } of devices) {
+        const forced = planWith(devices, model, device)
+        if (!forced.ok) continue
+        const { head, windows } = forced.plan
+        expect([head, ...windows.map((window) => window.device)]).toContain(device)
+        expect(tpotOf(forced)).toBeGreaterThanOrEqual(tpotOf(free))
+      }
+    }
+  })
+
+  it('answers within 50 ms for 16 devices and 128 layers, and for 8 in every order', () => {
+    const random = createRandom(7)
+    const model = randomModel(random, 128)
+    for (const n of [8, 16]) {
+      const devices = randomDevices(random, n, model, 0.2)
+      const times = Array.from({ length: 9 }, () => {
+        const start = performance.now()
+        planExact(devices, model)
+        return performance.now() - start
+      })
+      expect(Math.min(...times)).toBeLessThan(50)
+    }
+  })
+
+  it('says how much memory is missing and what would help', () => {
+    const random = createRandom(8)
+    const model = randomModel(random, 32)
+    const devices = randomDevices(random, 3, model, 0.1)
+    const result = planExact(devices, model)
+    expect(result).toMatchObject({ ok: false, code: 'no-plan' })
+    expect(!result.ok && result.message).toMatch(
+      /^This model needs [\d.]+ GB and the 3 devices here offer [\d.]+ [MG]B together\. .*smaller model/,
+    )
+    expect(planExact([], model)).toMatchObject({ ok: false, code: 'no-plan' })
+  })
+})

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest'
+import { planCost } from './cost.ts'
+import { createRandom, randomDevices, randomModel } from './random-cluster.fixture.ts'
+import { planExact } from './solve-exact.ts'
+import { planManual } from './solve-manual.ts'
+import type { DeviceId, DeviceProfile, Plan, PlanResult } from './types.ts'
+
+const names = ['alice', 'bob', 'charlie'] as DeviceId[]
+const random = createRandom(11)
+const model = randomModel(random, 10)
+const devices: DeviceProfile[] = randomDevices(random, 3, model, 4).map((device, index) => ({
+  ...device,
+  device: names[index] ?? device.device,
+  memoryBytes: 64e9,
+  hopMs: {},
+}))
+const [alice, bob] = names
+
+const planOf = (result: PlanResult): Plan => {
+  if (!result.ok) throw new Error(result.message)
+  return result.plan
+}
+const messageOf = (result: PlanResult): string => (result.ok ? 'a plan' : result.message)
+
+const windowsOf = (plan: Plan) =>
+  plan.windows.map(({ device, firstLayer, layers }) => `${device} ${firstLayer}+${layers}`)
+
+describe('the manual planner', () => {
+  it('gives each device the layers asked for, in the order of the devices', () => {
+    const plan = planOf(planManual(devices, model, { layers: [5, 0, 5] }))
+    expect(windowsOf(plan)).toEqual(['alice 0+5', 'charlie 5+5'])
+    expect(planManual(devices, model, { layers: { charlie: 5, alice: 5 } })).toEqual({ ok: true, plan })
+  })
+
+  it('spreads the layers over rounds that do not divide them', () => {
+    const plan = planOf(planManual(devices, model, { layers: [5, 1, 4], rounds: 3, head: bob as DeviceId }))
+    expect(windowsOf(plan)).toEqual([
+      'alice 0+1',
+      'charlie 1+1',
+      'alice 2+2',
+      'charlie 4+1',
+      'alice 5+2',
+      'bob 7+1',
+      'charlie 8+2',
+    ])
+    expect(plan).toMatchObject({ head: bob, rounds: 3 })
+  })
+
+  it('covers every layer once for any shares and rounds', () => {
+    for (let rounds = 1; rounds <= model.nLayers; rounds++) {
+      for (const layers of [[10], [4, 3, 3], [1, 8, 1], [0, 5, 5], [9, 0, 1]]) {
+        const plan = planOf(planManual(devices, model, { layers, rounds }))
+        let next = 0
+        for (const window of plan.windows) {
+          expect(window.firstLayer).toBe(next)
+          next += window.layers
+        }
+        expect(next).toBe(model.nLayers)
+        for (const [index, device] of names.entries()) {
+          const own = plan.windows.filter((window) => window.device === device).map((window) => window.layers)
+          expect(own.reduce((sum, each) => sum + each, 0)).toBe(layers[index] ?? 0)
+          if (own.length === rounds) expect(Math.max(...own) - Math.min(...own)).toBeLessThanOrEqual(1)
+        }
+        const cost = planCost(plan, devices, model)
+        expect(plan.predictedTpotMs).toBe(cost.tpotNs / 1e6)
+      }
+    }
+  })
+
+  it('finds the head with the lowest TPOT, and never beats the exact planner', () => {
+    const free = planOf(planManual(devices, model, { layers: [4, 3, 3] }))
+    for (const head of names) {
+      const fixed = planOf(planManual(devices, model, { layers: [4, 3, 3], head }))
+      expect(fixed.predictedTpotMs).toBeGreaterThanOrEqual(free.predictedTpotMs)
+    }
+    expect(free.predictedTpotMs).toBeGreaterThanOrEqual(planOf(planExact(devices, model)).predictedTpotMs)
+  })
+
+  it('says which device cannot hold its share, and how much it lacks', () => {
+    const small = devices.map((device) =>
+      device.device === bob ? { ...device, memoryBytes: 100e6 } : device,
+    )
+    const refusal = planManual(small, model, { layers: [1, 8, 1], head: alice as DeviceId })
+    expect(refusal).toMatchObject({ ok: false, code: 'no-plan' })
+    expect(messageOf(refusal)).toMatch(
+      /^bob cannot hold 8 layers: that takes [\d.]+ [MG]B and it offers 100 MB\./,
+    )
+    const asHead = messageOf(planManual(small, model, { layers: [5, 0, 5], head: bob as DeviceId }))
+    expect(asHead).toMatch(/^bob cannot hold 0 layers and the head: /)
+  })
+
+  it.each([
+    [{ layers: [5, 4] }, 'add up to 9, but random has 10'],
+    [{ layers: [5, 2.5, 2.5] }, 'whole number of layers from 0 up, not 2.5'],
+    [{ layers: [11, -1] }, 'whole number of layers from 0 up, not -1'],
+    [{ layers: [5, 5, 0, 0] }, 'given for 4 devices, but there are 3'],
+    [{ layers: { alice: 5, dave: 5 } }, 'given to dave'],
+    [{ layers: [5, 5], head: 'dave' as DeviceId }, 'head dave is not among'],
+    [{ layers: [5, 5], rounds: 0 }, '1 to 10 rounds of the ring, not 0'],
+    [{ layers: [5, 5], rounds: 11 }, '1 to 10 rounds of the ring, not 11'],
+  ])('refuses %j with a sentence', (request, sentence) => {
+    expect(messageOf(planManual(devices, model, request))).toContain(sentence)
+  })
+})
