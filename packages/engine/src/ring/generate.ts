@@ -71,7 +71,7 @@ export async function* generate(input: GenerateInput): AsyncGenerator<number, St
 }
 
 /** How many tokens of the prompt the cache already holds; the last one always runs again, for its logits. */
-function reusablePrefix(prompt: readonly number[], cached: readonly number[]): number {
+export function reusablePrefix(prompt: readonly number[], cached: readonly number[]): number {
   let n = 0
   while (n < prompt.length - 1 && n < cached.length && prompt[n] === cached[n]) n++
   return n

@@ -7,6 +7,7 @@
  * @module
  */
 import type { DeviceId, LayerWindow, Plan } from '@hearth/halda'
+import { breathe } from '../breathe.ts'
 import { EngineError, toEngineError } from '../errors.ts'
 import type { Layers } from '../model/layers.ts'
 import type { Activation, NumberedPlan } from '../protocol.ts'
@@ -142,8 +143,8 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed, o
       })
       // The caller may await `sent` first; a rejection meanwhile is still theirs to see.
       passed.catch(() => {})
-      const sent =
-        deviceAt(plan, 0) === me ? take(a) : give(a).catch((thrown) => fail(toEngineError(thrown), a.session))
+      const entered = deviceAt(plan, 0) === me ? breathe().then(() => take(a)) : give(a)
+      const sent = entered.catch((thrown) => fail(toEngineError(thrown), a.session))
       return { sent, passed }
     },
     receive(from, frame) {

@@ -1,0 +1,279 @@
+/**
+ * This tab's part in a room: the socket to the server, the connections to the other devices, the engine in its worker,
+ * and one state that shows them all.
+ *
+ * @module
+ */
+import type { DeviceId } from '@hearth/halda'
+import * as v from 'valibot'
+import { EngineError, toEngineError } from '../errors.ts'
+import { protocolVersion, type ChatEvent, type FromServer } from '../protocol.ts'
+import type { EngineEvent, EngineReport } from '../worker/messages.ts'
+import { createAnswers } from './answers.ts'
+import type { Cluster, ClusterState, CreateClusterOptions, OfferedModel } from './cluster.ts'
+import { claimDeviceId, defaultName } from './device-id.ts'
+import { startEngineWorker, type EngineWorker } from './engine-worker.ts'
+import { defaultMemoryBudget, missingFeatures } from './features.ts'
+import {
+  createJoinSecret,
+  deriveRoomKeys,
+  seal,
+  secretOf,
+  toFragment,
+  unseal,
+  type JoinSecret,
+  type RoomKeys,
+} from './join-secret.ts'
+import { createMesh, type Mesh } from './mesh.ts'
+import { readinessOf } from './readiness.ts'
+import { createSignalSocket, type SignalSocket } from './signal-socket.ts'
+
+const nameKey = 'hearth.name'
+const budgetKey = 'hearth.memoryBudgetBytes'
+/** The room this profile was last in: its devices may open it again after a restart of the server. */
+const roomKey = 'hearth.room'
+const notifyEveryMs = 16
+
+const OfferedModels = v.array(
+  v.object({ name: v.string(), url: v.string(), sizeBytes: v.number(), revision: v.string() }),
+)
+
+type Session = { keys: RoomKeys; secret: JoinSecret; socket: SignalSocket; mesh: Mesh | null }
+
+/** @throws nothing: what is missing is told in the state */
+export async function createCluster(options: CreateClusterOptions): Promise<Cluster> {
+  const { origin } = options.location
+  const missing = await missingFeatures()
+  const secure = !missing.some(({ feature }) => feature === 'secure-context')
+  const device = secure ? await claimDeviceId() : ('insecure-context' as DeviceId)
+  const listeners = new Set<(state: ClusterState) => void>()
+  const answers = createAnswers()
+  let session: Session | null = null
+  let engine: EngineWorker | null = null
+  let status: Extract<EngineEvent, { type: 'to-server' }>['message'] | null = null
+  let profile: Extract<EngineEvent, { type: 'to-server' }>['message'] | null = null
+  let notifying = false
+
+  let state: ClusterState = {
+    device,
+    name: localStorage.getItem(nameKey) ?? defaultName(navigator.userAgent),
+    missing,
+    abilities: null,
+    memoryBudgetBytes: options.memoryBudgetBytes ?? rememberedBudget() ?? defaultMemoryBudget(),
+    memoryBytes: 0,
+    peakMemoryBytes: 0,
+    downloadedBytes: 0,
+    connection: { phase: 'connecting' },
+    joinLink: null,
+    room: null,
+    readiness: { phase: 'no-model' },
+    links: {},
+    storage: { models: [], usedBytes: 0, quotaBytes: null, persisted: false },
+    problem: null,
+  }
+
+  function change(changes: Partial<ClusterState>): void {
+    state = { ...state, ...changes }
+    const links = session?.mesh?.phases() ?? {}
+    state = { ...state, links, readiness: readinessOf(device, state.room, links) }
+    if (notifying) return
+    notifying = true
+    setTimeout(() => {
+      notifying = false
+      for (const listener of listeners) listener(state)
+    }, notifyEveryMs)
+  }
+
+  // ── the engine ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function onEngineEvent(event: EngineEvent): void {
+    if (event.type === 'to-server') {
+      if (event.message.type === 'status') status = event.message
+      if (event.message.type === 'profile') profile = event.message
+      session?.socket.send(event.message)
+    } else if (event.type === 'control') session?.mesh?.send(event.to, event.message)
+    else if (event.type === 'chat') answers.receive(event.event)
+    else if (event.type === 'report') change(event.report satisfies Partial<EngineReport>)
+    else if (event.type === 'problem') change({ problem: new EngineError(event.code, event.message) })
+  }
+
+  if (missing.every(({ severity }) => severity !== 'blocks')) {
+    engine = startEngineWorker(
+      {
+        device,
+        origin,
+        dtype: options.dtype ?? 'f16',
+        memoryBudgetBytes: state.memoryBudgetBytes,
+        backend: options.backend ?? 'wasm',
+        ...(options.threads === undefined ? {} : { threads: options.threads }),
+      },
+      onEngineEvent,
+    )
+  }
+
+  // ── the room ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async function enter(secret: JoinSecret, mayOpen: boolean): Promise<void> {
+    const keys = await deriveRoomKeys(secret)
+    leave()
+    const socket = createSignalSocket({
+      url: `${origin.replace(/^http/, 'ws')}/ws`,
+      join: () => ({
+        type: 'join',
+        version: protocolVersion,
+        room: keys.room,
+        device,
+        name: state.name,
+        mayOpen: mayOpen || localStorage.getItem(roomKey) === keys.room,
+        memory: {
+          ...(state.room?.choice ? { choice: state.room.choice } : {}),
+          ...(state.room?.numbered ? { numbered: state.room.numbered } : {}),
+        },
+        ...(profile?.type === 'profile' ? { profile: profile.profile } : {}),
+        status: status?.type === 'status' ? status.status : { phase: 'idle' },
+      }),
+      onmessage: (message) => void onServerMessage(message),
+      onphase: (connection) => {
+        if (connection.phase !== state.connection.phase || connection.phase === 'offline')
+          change({ connection })
+      },
+    })
+    session = { keys, secret, socket, mesh: null }
+    session.mesh = 'RTCPeerConnection' in globalThis ? createRoomMesh(session) : null
+    change({ joinLink: null, room: null, connection: { phase: 'connecting' } })
+  }
+
+  function createRoomMesh({ keys, socket }: Session): Mesh {
+    return createMesh({
+      me: device,
+      sendSignal: (to, signal) =>
+        void seal(keys, device, to, signal).then((sealed) => socket.send({ type: 'signal', to, sealed })),
+      onring: (peer, channel) => engine?.handOver(peer, channel),
+      oncontrol: (from, message) => engine?.send({ type: 'control', from, message }),
+      onclosed: (peer) => engine?.send({ type: 'peer-closed', peer }),
+      onhop: (peer, hopMs) => engine?.send({ type: 'hop', peer, hopMs }),
+      onsilent: (peer) => socket.send({ type: 'unreachable', device: peer }),
+      onchange: () => change({}),
+    })
+  }
+
+  async function onServerMessage(message: FromServer): Promise<void> {
+    if (session === null) return
+    const { keys, secret, mesh } = session
+    if (message.type === 'room') {
+      localStorage.setItem(roomKey, keys.room)
+      change({ room: message.room, joinLink: `${origin}/${toFragment(secret)}` })
+      mesh?.update(message.room.devices.map((other) => other.device).filter((other) => other !== device))
+      engine?.send({ type: 'room', room: message.room })
+    } else if (message.type === 'signal') {
+      mesh?.receiveSignal(message.from, await unseal(keys, message.from, device, message.sealed))
+    } else {
+      change({ connection: { phase: 'refused', code: message.code, message: message.message } })
+    }
+  }
+
+  function leave(): void {
+    session?.mesh?.close()
+    session?.socket.close(true)
+    session = null
+  }
+
+  async function newRoom(): Promise<void> {
+    const secret = createJoinSecret()
+    options.setFragment(toFragment(secret))
+    await enter(secret, true)
+  }
+
+  if (secure) {
+    const secret = secretOf(options.location.href)
+    if (secret === 'none') await newRoom()
+    else if (secret !== 'malformed') await enter(secret, false)
+    else {
+      const message =
+        'This is not a whole join link: the part after # was cut or changed. Scan the QR code again, or ask for the link.'
+      change({ connection: { phase: 'refused', code: 'malformed', message } })
+    }
+  }
+
+  // ── what the page may ask ───────────────────────────────────────────────────────────────────────────────────────
+
+  function needEngine(): EngineWorker {
+    if (engine) return engine
+    const blocking = missing.find(({ severity }) => severity === 'blocks')
+    throw new EngineError(
+      blocking?.feature === 'secure-context' ? 'insecure-context' : 'storage-unavailable',
+      blocking?.message ?? '',
+    )
+  }
+
+  async function* generate(
+    ...[chat, messages, generateOptions, signal]: Parameters<Cluster['generate']>
+  ): AsyncIterable<ChatEvent> {
+    const worker = needEngine()
+    const abort = () => worker.send({ type: 'ask', request: { type: 'abort', chat } })
+    signal?.addEventListener('abort', abort)
+    const events = answers.open(chat)
+    worker.send({ type: 'ask', request: { type: 'generate', chat, messages, options: generateOptions } })
+    try {
+      yield* events
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      if (answers.close(chat)) abort()
+    }
+  }
+
+  return {
+    state: () => state,
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    offeredModels: () => fetchOfferedModels(origin),
+    async choose(source) {
+      const choice = await needEngine().call({ type: 'inspect', source })
+      if (choice) session?.socket.send({ type: 'choose', choice })
+    },
+    generate,
+    rename(name) {
+      localStorage.setItem(nameKey, name)
+      change({ name })
+      session?.socket.send({ type: 'rename', name })
+    },
+    setMemoryBudget(memoryBudgetBytes) {
+      localStorage.setItem(budgetKey, String(memoryBudgetBytes))
+      change({ memoryBudgetBytes })
+      engine?.send({ type: 'budget', memoryBudgetBytes })
+    },
+    async measureAgain() {
+      change({ abilities: null })
+      await needEngine().call({ type: 'measure' })
+    },
+    async removeModel(model) {
+      await needEngine().call({ type: 'remove-model', model })
+    },
+    newRoom,
+    close() {
+      leave()
+      engine?.close()
+    },
+  }
+}
+
+function rememberedBudget(): number | null {
+  const bytes = Number(localStorage.getItem(budgetKey))
+  return bytes > 0 ? bytes : null
+}
+
+async function fetchOfferedModels(origin: string): Promise<OfferedModel[]> {
+  try {
+    const response = await fetch(`${origin}/models`)
+    if (!response.ok) throw new Error(`it answered ${response.status}`)
+    return v.parse(OfferedModels, await response.json())
+  } catch (thrown) {
+    const why = toEngineError(thrown).message
+    throw new EngineError(
+      'model-unreachable',
+      `The server did not list its models (${why}). Is it still running?`,
+    )
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Which browser features this device lacks, and what that means for a person.
+ *
+ * @module
+ */
+import type { MissingFeature } from './cluster.ts'
+
+export async function missingFeatures(): Promise<MissingFeature[]> {
+  const missing: MissingFeature[] = []
+  const lacks = (feature: MissingFeature['feature'], severity: MissingFeature['severity'], message: string) =>
+    missing.push({ feature, severity, message })
+
+  if (!isSecureContext) {
+    lacks(
+      'secure-context',
+      'blocks',
+      'This page came over plain http, where browsers switch off storage, encryption and threads. Open it as https://…, ' +
+        'or as http://localhost on the machine that runs Hearth.',
+    )
+    return missing
+  }
+  if (!('storage' in navigator && 'getDirectory' in navigator.storage)) {
+    lacks(
+      'opfs',
+      'blocks',
+      'This browser has no private file storage (OPFS), where the model is kept. Update the browser.',
+    )
+  } else if (!(await opensStorage())) {
+    lacks(
+      'opfs',
+      'blocks',
+      'The browser refuses to open its file storage (OPFS). A private window does that in some browsers: use a normal one.',
+    )
+  }
+  if (!('RTCPeerConnection' in globalThis)) {
+    lacks(
+      'webrtc',
+      'slows',
+      'WebRTC is switched off or blocked, so this device cannot reach the others and can only work alone. Allow it in ' +
+        'the browser’s settings or extensions.',
+    )
+  }
+  if (!('WebAssembly' in globalThis && WebAssembly.validate(simdModule))) {
+    lacks(
+      'wasm-simd',
+      'slows',
+      'This browser has no WebAssembly SIMD; answers come many times slower. Update the browser.',
+    )
+  }
+  if (!crossOriginIsolated) {
+    lacks(
+      'cross-origin-isolation',
+      'slows',
+      'The page is not cross-origin isolated, so only one processor core can be used. Open it from its own server, not ' +
+        'inside another page.',
+    )
+  }
+  if (!('gpu' in navigator)) {
+    lacks('webgpu', 'slows', 'This browser has no WebGPU. Hearth computes on the processor.')
+  }
+  return missing
+}
+
+async function opensStorage(): Promise<boolean> {
+  try {
+    await navigator.storage.getDirectory()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** (module (func (result v128) i32.const 0 i8x16.splat)) */
+const simdModule = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11],
+)
+
+/**
+ * How much memory a device offers until a person says otherwise: careful, never found out by failing, since browsers
+ * do not refuse in time (peers: 64 GB were granted on a 16 GB machine).
+ */
+export function defaultMemoryBudget(): number {
+  const gibibyte = 2 ** 30
+  if (/Android|iPhone|iPad|Mobile/.test(navigator.userAgent)) return gibibyte
+  const { deviceMemory } = navigator as { deviceMemory?: number }
+  return deviceMemory === undefined ? 2 * gibibyte : Math.min(3.5, deviceMemory / 2) * gibibyte
+}

@@ -1,0 +1,185 @@
+/**
+ * One peer for every other device of the room: who calls whom, what happens when a call fails, and whether the other
+ * end still answers.
+ *
+ * A page that has just loaded calls everybody it finds; when two call each other at once, the smaller id's call
+ * stands. A call is known by a number of its own, so that late signals of an older one do no harm.
+ *
+ * @module
+ */
+import type { DeviceId } from '@hearth/halda'
+import * as v from 'valibot'
+import { parseControlMessage, protocolVersion, type ControlMessage } from '../protocol.ts'
+import { createPeer, type Peer } from './peer.ts'
+
+const pingEveryMs = 2000
+/** ICE calls a vanished device 'failed' after 15 s and a frozen tab never (Chromium 156); pings decide sooner. */
+const silentAfterMs = 9000
+const callTimeoutMs = 12_000
+const hopSamples = 15
+
+const SealedSignal = v.object({
+  call: v.pipe(v.string(), v.maxLength(64)),
+  signal: v.looseObject({ type: v.pipe(v.string(), v.maxLength(32)) }),
+})
+type SealedSignal = v.InferOutput<typeof SealedSignal>
+
+export type LinkPhase = 'connecting' | 'open' | 'failed'
+
+export type MeshOptions = {
+  me: DeviceId
+  /** Seals and sends; the mesh does not know how. */
+  sendSignal(to: DeviceId, signal: SealedSignal): void
+  /** Called in the task that made the channel. */
+  onring(peer: DeviceId, channel: RTCDataChannel): void
+  oncontrol(from: DeviceId, message: ControlMessage): void
+  onclosed(peer: DeviceId): void
+  /** Median one-way time, from pings. */
+  onhop(peer: DeviceId, hopMs: number): void
+  /** It was connected and no longer answers. */
+  onsilent(peer: DeviceId): void
+  onchange(): void
+}
+
+type Call = {
+  id: string
+  mine: boolean
+  peer: Peer
+  phase: LinkPhase
+  startedAtMs: number
+  heardAtMs: number
+  roundTripsMs: number[]
+}
+
+export interface Mesh {
+  /** Who is in the room now, this device left out. Calls newcomers' way only on the first call of a page. */
+  update(devices: readonly DeviceId[]): void
+  receiveSignal(from: DeviceId, signal: unknown): void
+  send(to: DeviceId, message: ControlMessage): void
+  phases(): Record<DeviceId, LinkPhase>
+  close(): void
+}
+
+export function createMesh(options: MeshOptions): Mesh {
+  const { me, sendSignal, onring, oncontrol, onclosed, onhop, onsilent, onchange } = options
+  const calls = new Map<DeviceId, Call>()
+  let present: readonly DeviceId[] = []
+  let greeted = false
+
+  function start(device: DeviceId, id: string, mine: boolean): Call {
+    hangUp(device)
+    const now = performance.now()
+    const call: Omit<Call, 'peer'> & { peer?: Peer } = {
+      id,
+      mine,
+      phase: 'connecting',
+      startedAtMs: now,
+      heardAtMs: now,
+      roundTripsMs: [],
+    }
+    call.peer = createPeer({
+      initiator: mine,
+      onsignal: (signal) => sendSignal(device, { call: id, signal: signal as SealedSignal['signal'] }),
+      onring: (channel) => onring(device, channel),
+      onopen() {
+        call.phase = 'open'
+        call.heardAtMs = performance.now()
+        send(device, { type: 'hello', version: protocolVersion })
+        send(device, { type: 'ping', sentAtMs: performance.now() })
+        onchange()
+      },
+      ontext: (text) => receive(device, call as Call, text),
+      onclose() {
+        if (calls.get(device) !== call) return
+        call.phase = 'failed'
+        onclosed(device)
+        onchange()
+      },
+    })
+    calls.set(device, call as Call)
+    onchange()
+    return call as Call
+  }
+
+  function hangUp(device: DeviceId): void {
+    const call = calls.get(device)
+    if (!call) return
+    calls.delete(device)
+    call.peer.close()
+    onclosed(device)
+  }
+
+  function receive(device: DeviceId, call: Call, text: string): void {
+    call.heardAtMs = performance.now()
+    const message = parseControlMessage(text)
+    if (message === null) return
+    if (message.type === 'ping') send(device, { type: 'pong', sentAtMs: message.sentAtMs })
+    else if (message.type === 'pong') noteRoundTrip(device, call, performance.now() - message.sentAtMs)
+    else if (message.type === 'hello' && message.version !== protocolVersion) call.peer.close()
+    else oncontrol(device, message)
+  }
+
+  function noteRoundTrip(device: DeviceId, call: Call, roundTripMs: number): void {
+    call.roundTripsMs.push(roundTripMs)
+    if (call.roundTripsMs.length > hopSamples) call.roundTripsMs.shift()
+    const sorted = [...call.roundTripsMs].sort((a, b) => a - b)
+    onhop(device, sorted[sorted.length >> 1]! / 2)
+  }
+
+  function send(to: DeviceId, message: ControlMessage): void {
+    calls.get(to)?.peer.send(JSON.stringify(message))
+  }
+
+  /** Of the two ends of a broken connection, the smaller id calls again. */
+  const callsBack = (device: DeviceId) => me < device
+
+  const timer = setInterval(() => {
+    const now = performance.now()
+    for (const [device, call] of calls) {
+      if (call.phase === 'open') {
+        if (now - call.heardAtMs > silentAfterMs) {
+          call.phase = 'failed'
+          call.peer.close()
+          onclosed(device)
+          onsilent(device)
+          onchange()
+        } else send(device, { type: 'ping', sentAtMs: now })
+      } else if (
+        call.phase === 'failed' ? callsBack(device) : call.mine && now - call.startedAtMs > callTimeoutMs
+      ) {
+        if (present.includes(device)) start(device, crypto.randomUUID(), true)
+      } else if (call.phase === 'connecting' && now - call.startedAtMs > 2 * callTimeoutMs) {
+        call.phase = 'failed'
+        onchange()
+      }
+    }
+  }, pingEveryMs)
+
+  return {
+    update(devices) {
+      present = devices
+      for (const device of calls.keys()) if (!devices.includes(device)) hangUp(device)
+      if (!greeted) for (const device of devices) start(device, crypto.randomUUID(), true)
+      greeted = true
+    },
+    receiveSignal(from, value) {
+      const parsed = v.safeParse(SealedSignal, value)
+      if (!parsed.success || from === me) return
+      const { call: id, signal } = parsed.output
+      const current = calls.get(from)
+      if (signal.type === 'offer' && current?.id !== id) {
+        const bothCalled = current?.mine === true && current.phase === 'connecting'
+        if (bothCalled && me < from) return
+        start(from, id, false)
+      }
+      const call = calls.get(from)
+      if (call?.id === id) call.peer.signal(signal as Parameters<Peer['signal']>[0])
+    },
+    send,
+    phases: () => Object.fromEntries([...calls].map(([device, { phase }]) => [device, phase])),
+    close() {
+      clearInterval(timer)
+      for (const device of [...calls.keys()]) hangUp(device)
+    },
+  }
+}

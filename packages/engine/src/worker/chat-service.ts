@@ -1,0 +1,214 @@
+/**
+ * What only the head does: take questions from any device of the room, answer them one after another, keep a session
+ * for each conversation so that the next turn runs only what is new.
+ *
+ * @module
+ */
+import type { DeviceId } from '@hearth/halda'
+import { EngineError, toEngineError } from '../errors.ts'
+import type { Head } from '../model/layers.ts'
+import { createSampler } from '../model/sampler.ts'
+import type { ChatEvent, ChatMessage, ChatRequest, GenerateOptions, GenerateStats } from '../protocol.ts'
+import { generate, reusablePrefix } from '../ring/generate.ts'
+import type { Ring } from '../ring/ring.ts'
+
+/** Conversations whose KV cache is kept; the one unused for longest goes first. */
+const maxSessions = 8
+const maxQueuedPerDevice = 4
+
+/** The text side of a model. */
+export type Speech = {
+  /** The conversation in the model's own template, ready for the answer. */
+  encodeChat(messages: readonly ChatMessage[]): number[]
+  isEnd(token: number): boolean
+  /** Turns ids into text without splitting a character. */
+  createDecoder(): { push(token: number): string; flush(): string }
+}
+
+export type ChatServiceOptions = {
+  ring: Ring
+  head: Head
+  speech: Speech
+  contextLength: number
+  /** To the device that asked, which may be this one. */
+  send(to: DeviceId, event: ChatEvent): void
+  /** Drops a session's KV cache on every device of the ring. */
+  release(session: number): void
+  /** Why the ring cannot answer now, or null when it can. */
+  obstacle(): EngineError | null
+}
+
+export interface ChatService {
+  handle(from: DeviceId, request: ChatRequest): void
+  /** A device left the room: nobody waits for its answers any more. */
+  forget(device: DeviceId): void
+  /** Ends everything, telling those who wait why. */
+  close(reason: EngineError): void
+}
+
+type Session = { id: number; cached: number[] }
+
+type Job = {
+  from: DeviceId
+  chat: string
+  messages: ChatMessage[]
+  options: GenerateOptions
+  askedAtMs: number
+  aborter: AbortController
+}
+
+export function createChatService(service: ChatServiceOptions): ChatService {
+  const { ring, head, speech, contextLength, send, release, obstacle } = service
+  /** The first job is the one being answered. */
+  const jobs: Job[] = []
+  /** In order of last use. */
+  const sessions = new Map<string, Session>()
+  let nextSession = 0
+
+  function enqueue(job: Job): void {
+    if (jobs.filter(({ from }) => from === job.from).length >= maxQueuedPerDevice) {
+      return fail(
+        job,
+        new EngineError(
+          'not-ready',
+          `This device already waits for ${maxQueuedPerDevice} answers; ask again when one is done.`,
+        ),
+      )
+    }
+    jobs.push(job)
+    send(job.from, { type: 'queued', chat: job.chat, ahead: jobs.length - 1 })
+    if (jobs.length === 1) void work()
+  }
+
+  async function work(): Promise<void> {
+    for (let job = jobs[0]; job; job = jobs[0]) {
+      try {
+        await answer(job)
+      } catch (thrown) {
+        fail(job, toEngineError(thrown))
+      }
+      jobs.splice(jobs.indexOf(job), 1)
+      for (const [ahead, { from, chat }] of jobs.entries()) send(from, { type: 'queued', chat, ahead })
+    }
+  }
+
+  async function answer(job: Job): Promise<void> {
+    const why = obstacle()
+    if (why) throw why
+    const prompt = speech.encodeChat(job.messages)
+    if (prompt.length >= contextLength) {
+      throw new EngineError(
+        'context-full',
+        `This conversation has ${prompt.length} tokens and the room holds ${contextLength - 1}. Start a new chat, or ask in fewer words.`,
+      )
+    }
+    const session = sessionOf(job)
+    try {
+      await speak(job, prompt, session)
+    } catch (thrown) {
+      // A device came back without its KV cache (a reload): run the conversation again from its beginning, once.
+      if (toEngineError(thrown).code !== 'kv-lost') throw thrown
+      session.cached.length = 0
+      await speak(job, prompt, session)
+    }
+  }
+
+  async function speak(job: Job, prompt: number[], session: Session): Promise<void> {
+    const { from, chat, options, aborter, askedAtMs } = job
+    const decoder = speech.createDecoder()
+    const cachedBefore = reusablePrefix(prompt, session.cached)
+    let outputTokens = 0
+    let firstAtMs = 0
+    let lastAtMs = 0
+    const tokens = generate({
+      ring,
+      head,
+      session: session.id,
+      prompt,
+      cached: session.cached,
+      sample: createSampler(options),
+      isEnd: speech.isEnd,
+      maxTokens: options.maxTokens,
+      contextLength,
+      signal: aborter.signal,
+    })
+    let next = await tokens.next()
+    for (; !next.done; next = await tokens.next()) {
+      lastAtMs = performance.now()
+      if (outputTokens++ === 0) firstAtMs = lastAtMs
+      const text = decoder.push(next.value)
+      if (text !== '') send(from, { type: 'token', chat, text })
+    }
+    const rest = decoder.flush()
+    if (rest !== '') send(from, { type: 'token', chat, text: rest })
+    const stats: GenerateStats = {
+      ttftMs: (outputTokens > 0 ? firstAtMs : performance.now()) - askedAtMs,
+      tpotMs: outputTokens > 1 ? (lastAtMs - firstAtMs) / (outputTokens - 1) : 0,
+      promptTokens: prompt.length,
+      cachedTokens: cachedBefore,
+      outputTokens,
+      stop: next.value,
+    }
+    send(from, { type: 'done', chat, stats })
+  }
+
+  function sessionOf({ from, chat }: Job): Session {
+    const key = `${from}/${chat}`
+    const session = sessions.get(key) ?? { id: freeSessionId(), cached: [] }
+    sessions.delete(key)
+    sessions.set(key, session)
+    for (const [oldest] of sessions) {
+      if (sessions.size <= maxSessions) break
+      drop(oldest)
+    }
+    return session
+  }
+
+  /** Not used a moment ago either, so that a late frame meets no newcomer. */
+  function freeSessionId(): number {
+    const used = new Set([...sessions.values()].map(({ id }) => id))
+    do nextSession = (nextSession + 1) & 0xffff
+    while (used.has(nextSession))
+    return nextSession
+  }
+
+  function drop(key: string): void {
+    release(sessions.get(key)!.id)
+    sessions.delete(key)
+  }
+
+  function fail({ from, chat }: Job, { code, message }: EngineError): void {
+    send(from, { type: 'chat-failed', chat, code, message })
+  }
+
+  return {
+    handle(from, request) {
+      const job = jobs.find((job) => job.from === from && job.chat === request.chat)
+      if (request.type === 'generate') {
+        if (job)
+          return fail(job, new EngineError('not-ready', 'This conversation is being answered already.'))
+        const { chat, messages, options } = request
+        enqueue({
+          from,
+          chat,
+          messages,
+          options,
+          askedAtMs: performance.now(),
+          aborter: new AbortController(),
+        })
+      } else if (job) job.aborter.abort()
+    },
+    forget(device) {
+      for (const { from, aborter } of jobs) if (from === device) aborter.abort()
+      for (const key of [...sessions.keys()])
+        if (key.startsWith(`${device}/`) && jobs[0]?.from !== device) drop(key)
+    },
+    close(reason) {
+      const [running, ...waiting] = jobs
+      jobs.length = running ? 1 : 0
+      running?.aborter.abort()
+      for (const job of waiting) fail(job, reason)
+      ring.fail(reason)
+    },
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What a page and its engine worker say to each other. One origin and one build, so types suffice.
+ *
+ * @module
+ */
+import type { DeviceId } from '@hearth/halda'
+import type { ErrorCode } from '../errors.ts'
+import type { Abilities, StorageView } from '../page/cluster.ts'
+import type {
+  ChatEvent,
+  ChatRequest,
+  ControlMessage,
+  FromDevice,
+  ModelChoice,
+  RoomView,
+} from '../protocol.ts'
+import type { DataChannel } from '../ring/channel-link.ts'
+import type { Dtype } from '../wire.ts'
+
+export type StartOptions = {
+  device: DeviceId
+  /** Resolves paths such as '/models/demo-q8_0.gguf'. */
+  origin: string
+  dtype: Dtype
+  memoryBudgetBytes: number
+  /** Measured when absent. */
+  threads?: number
+  backend: 'wasm' | 'reference'
+}
+
+/** What a page tells its worker. */
+export type EngineRequest =
+  /** First, and once. */
+  | { type: 'start'; options: StartOptions }
+  /** Whenever the server sent a new view. */
+  | { type: 'room'; room: RoomView }
+  /** A ring channel to a peer: the data channel itself where the browser can transfer it, else a bridge's port. */
+  | { type: 'channel'; peer: DeviceId; channel: DataChannel | MessagePort }
+  | { type: 'peer-closed'; peer: DeviceId }
+  | { type: 'control'; from: DeviceId; message: ControlMessage }
+  /** One-way time to another device, as the page's pings measured it. */
+  | { type: 'hop'; peer: DeviceId; hopMs: number }
+  | { type: 'budget'; memoryBudgetBytes: number }
+  | { type: 'ask'; request: ChatRequest }
+  | EngineCall
+
+/** Requests that are answered, each by one 'reply' with the same id. */
+export type EngineCall =
+  /** Read the header of a model and describe it to the planner. */
+  | { type: 'inspect'; id: number; source: string }
+  | { type: 'measure'; id: number }
+  | { type: 'remove-model'; id: number; model: string }
+
+/** What a worker tells its page. */
+export type EngineEvent =
+  /** To be passed to the server unread. */
+  | { type: 'to-server'; message: FromDevice }
+  /** To be passed to a device unread. */
+  | { type: 'control'; to: DeviceId; message: ControlMessage }
+  | { type: 'chat'; event: ChatEvent }
+  | { type: 'report'; report: Partial<EngineReport> }
+  | { type: 'problem'; code: ErrorCode; message: string }
+  | { type: 'reply'; id: number; result: ModelChoice | null }
+  | { type: 'reply-failed'; id: number; code: ErrorCode; message: string }
+
+/** What the page shows of its worker. */
+export type EngineReport = {
+  abilities: Abilities
+  memoryBytes: number
+  peakMemoryBytes: number
+  downloadedBytes: number
+  storage: StorageView
+}
