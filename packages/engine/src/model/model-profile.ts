@@ -1,0 +1,37 @@
+/**
+ * A model as the planner must know it: bytes by weight type, layer by layer.
+ *
+ * @module
+ */
+import type { BytesByType, ModelProfile } from '@hearth/halda'
+import type { PackedTensor, Shard } from '../gguf/shards.ts'
+import type { ModelConfig } from './config.ts'
+
+/** K and V are kept in f16. */
+const kvBytesPerValue = 2
+
+/**
+ * @param shards as they are stored, packed: what is read for every token, and what a device's memory must hold
+ */
+export function modelProfile(config: ModelConfig, shards: { layers: Shard[]; head: Shard }): ModelProfile {
+  const isEmbedding = (tensor: PackedTensor) => tensor.name === 'token_embd.weight'
+  const embedding = shards.head.tensors.filter(isEmbedding)
+  const output = shards.head.tensors.filter((tensor) => config.tiedOutput || !isEmbedding(tensor))
+  return {
+    name: config.name,
+    nLayers: config.nLayers,
+    dim: config.dim,
+    layerBytes: shards.layers.map((shard) => bytesByType(shard.tensors)),
+    outputBytes: bytesByType(output),
+    embeddingBytes: embedding.reduce((sum, tensor) => sum + tensor.byteLength, 0),
+    tiedOutput: config.tiedOutput,
+    kvBytesPerPosition: 2 * config.nKvHeads * config.headDim * kvBytesPerValue,
+    contextLength: config.contextLength,
+  }
+}
+
+function bytesByType(tensors: readonly PackedTensor[]): BytesByType {
+  const bytes: Record<string, number> = {}
+  for (const { type, byteLength } of tensors) bytes[type] = (bytes[type] ?? 0) + byteLength
+  return bytes
+}
