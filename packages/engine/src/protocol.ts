@@ -109,8 +109,24 @@ export type DeviceStatus = v.InferOutput<typeof DeviceStatusSchema>
 const NumberedPlanSchema = v.object({ number: PlanNumber, plan: PlanSchema })
 export type NumberedPlan = v.InferOutput<typeof NumberedPlanSchema>
 
-/** What the room runs: chosen by one device, the same for all. */
-const ChoiceSchema = v.object({ model: ModelRefSchema, profile: ModelProfileSchema })
+const Rounds = v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(maxLayers)))
+const PlanRequestSchema = v.variant('split', [
+  v.object({ split: v.literal('fastest') }),
+  v.object({ split: v.literal('even'), rounds: Rounds }),
+  v.object({
+    split: v.literal('manual'),
+    layers: shortRecord(v.pipe(Count, v.maxValue(maxLayers))),
+    rounds: Rounds,
+    head: v.optional(DeviceIdSchema),
+  }),
+])
+
+/** What the room runs and how it is shared out: chosen by one device, the same for all. */
+const ChoiceSchema = v.object({
+  model: ModelRefSchema,
+  profile: ModelProfileSchema,
+  request: v.optional(PlanRequestSchema, { split: 'fastest' }),
+})
 export type ModelChoice = v.InferOutput<typeof ChoiceSchema>
 
 /** What a device says to the signal server. */

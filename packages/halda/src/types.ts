@@ -73,5 +73,23 @@ export type PlanResult =
   | { ok: true; plan: Plan }
   | { ok: false; code: 'no-plan' | 'bad-profile'; message: string }
 
+/** What a person asks of a plan. */
+export type PlanRequest =
+  /** The lowest predicted TPOT; devices that would slow it down are left out. */
+  | { split: 'fastest' }
+  /** Every device takes part, with as equal a number of layers as can be. */
+  | { split: 'even'; rounds?: number | undefined }
+  /** So many layers to each device over all rounds (prima.cpp's `-lw` and `-k`). */
+  | {
+      split: 'manual'
+      layers: Readonly<Record<string, number>>
+      rounds?: number | undefined
+      head?: DeviceId | undefined
+    }
+
 /** One way of finding a plan. Pure: equal input gives an equal answer, whatever the order of `devices`. */
-export type Planner = (devices: readonly DeviceProfile[], model: ModelProfile) => PlanResult
+export type Planner = (
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  request?: PlanRequest,
+) => PlanResult

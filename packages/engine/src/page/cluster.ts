@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { DeviceId } from '@hearth/halda'
+import type { DeviceId, PlanRequest } from '@hearth/halda'
 import type { EngineError, ErrorCode } from '../errors.ts'
 import type { ChatEvent, ChatMessage, GenerateOptions, RoomView } from '../protocol.ts'
 
@@ -102,10 +102,11 @@ export interface Cluster {
   /**
    * Lets the room run a model.
    *
+   * @param request how layers are shared out; the fastest way when absent
    * @param source a path on the server ('/models/demo-q8_0.gguf'), 'owner/repo/file.gguf' on Hugging Face, or any URL
    * @throws EngineError 'not-gguf' | 'unsupported-model' | 'model-unreachable' | 'no-ranges' | 'model-truncated' …
    */
-  choose(source: string): Promise<void>
+  choose(source: string, request?: PlanRequest): Promise<void>
   /**
    * Asks the room's head for an answer. The iterable ends after 'done'.
    *

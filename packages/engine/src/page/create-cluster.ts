@@ -229,9 +229,9 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       return () => listeners.delete(listener)
     },
     offeredModels: () => fetchOfferedModels(origin),
-    async choose(source) {
+    async choose(source, request = { split: 'fastest' }) {
       const choice = await needEngine().call({ type: 'inspect', source })
-      if (choice) session?.socket.send({ type: 'choose', choice })
+      if (choice) session?.socket.send({ type: 'choose', choice: { ...choice, request } })
     },
     generate,
     rename(name) {

@@ -1,0 +1,31 @@
+/**
+ * The planner that rooms use: whatever a person asked for, exactly.
+ *
+ * @module
+ */
+import { planExact } from './solve-exact.ts'
+import { planManual } from './solve-manual.ts'
+import type { DeviceProfile, ModelProfile, PlanRequest, PlanResult } from './types.ts'
+
+export function plan(
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  request: PlanRequest = { split: 'fastest' },
+): PlanResult {
+  if (request.split === 'fastest') return planExact(devices, model)
+  // The running order of a manual plan is the order given; sorting makes it the same for everybody.
+  const ring = devices.toSorted((a, b) => (a.device < b.device ? -1 : 1))
+  const { rounds = 1 } = request
+  if (request.split === 'even')
+    return planManual(ring, model, { layers: evenLayers(ring.length, model.nLayers), rounds })
+  const { layers, head } = request
+  return planManual(ring, model, { layers, rounds, ...(head === undefined ? {} : { head }) })
+}
+
+/** nLayers over n devices, sizes differing by one at most. */
+export function evenLayers(n: number, nLayers: number): number[] {
+  return Array.from(
+    { length: n },
+    (_, i) => Math.floor(((i + 1) * nLayers) / n) - Math.floor((i * nLayers) / n),
+  )
+}
