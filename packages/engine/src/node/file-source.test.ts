@@ -2,7 +2,7 @@ import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { noise } from '../testing/range-server.ts'
+import { noise } from '../testing/noise.ts'
 import { createFileSource } from './file-source.ts'
 
 const content = noise(2_500_000)

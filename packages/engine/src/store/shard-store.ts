@@ -32,8 +32,19 @@ export interface ShardStore {
   size(name: FileName): Promise<number | null>
   /** @throws EngineError 'shard-corrupt' when there is no such file */
   openRead(name: FileName): Promise<ReadHandle>
-  /** Creates the file where it is missing; keeps what it holds. */
+  /**
+   * Creates the file where it is missing; keeps what it holds.
+   *
+   * @throws EngineError 'storage-unavailable' while anyone else has the file open
+   */
   openWrite(name: FileName): Promise<WriteHandle>
+  /**
+   * Runs `body` while no other tab, worker or task runs one for the same file; whoever comes second waits, and should
+   * look first whether anything is left to do.
+   *
+   * @throws EngineError 'aborted' when `signal` aborts before its turn
+   */
+  exclusive<T>(name: FileName, body: () => Promise<T>, signal?: AbortSignal): Promise<T>
   /** All files of all models, with their sizes. */
   list(): Promise<(FileName & { byteLength: number })[]>
   /** Removes one file, or a whole model when `file` is absent. Missing is fine. */

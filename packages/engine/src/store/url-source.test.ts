@@ -1,10 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
-import {
-  createRangeServer,
-  noise,
-  type RangeServer,
-  type RangeServerBehaviour,
-} from '../testing/range-server.ts'
+import { noise } from '../testing/noise.ts'
+import { createRangeServer, type RangeServer, type RangeServerBehaviour } from '../testing/range-server.ts'
 import { createUrlSource, type UrlSourceOptions } from './url-source.ts'
 
 const mebibyte = 1024 * 1024

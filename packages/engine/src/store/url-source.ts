@@ -8,6 +8,7 @@
  * @module
  */
 import { EngineError } from '../errors.ts'
+import { abortable, aborted } from './abort.ts'
 import { contentDigest, contentRange, revisionOf, sha256, type ModelVersion } from './range-response.ts'
 import type { RangeSource } from './source.ts'
 
@@ -187,19 +188,6 @@ function createStallGuard(stallMs: number, outer?: AbortSignal) {
 }
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-
-/** `work`, given up on as soon as `signal` aborts. */
-function abortable<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (!signal) return work
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(aborted())
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
-}
-
-const aborted = () => new EngineError('aborted', 'The download was stopped; what arrived so far is kept.')
 
 function noRanges(url: string, how: string): EngineError {
   return new EngineError(
