@@ -4,14 +4,16 @@
  * @module
  */
 
+/** Distance between neighbouring halves, by exponent. */
+const steps = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 25))
+
 /** The number that 16 bits stand for; exact, since every f16 is an f32. */
 export function halfToFloat(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 0x1f
   const fraction = bits & 0x3ff
-  if (exponent === 0) return sign * fraction * 2 ** -24
   if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN
-  return sign * (1024 + fraction) * 2 ** (exponent - 25)
+  return sign * (exponent === 0 ? fraction : 1024 + fraction) * steps[exponent]!
 }
 
 const word = new DataView(new ArrayBuffer(4))
