@@ -20,6 +20,7 @@ const config: ModelConfig = {
   contextLength: 256,
   rmsEps: 1e-5,
   ropeBase: 10_000,
+  ropeScale: 1,
   ropePairs: 'adjacent',
   tiedOutput: true,
 }
