@@ -1,0 +1,13 @@
+/**
+ * Logits → probabilities.
+ *
+ * @module
+ */
+
+/** e^(logit / temperature) over their sum; the largest is taken off first, so that no exponential overflows. */
+export function probabilities(logits: Float32Array, temperature = 1): Float32Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity)
+  const powers = logits.map((logit) => Math.exp((logit - largest) / temperature))
+  const sum = powers.reduce((a, b) => a + b, 0)
+  return powers.map((power) => power / sum)
+}
