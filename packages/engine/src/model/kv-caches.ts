@@ -1,0 +1,66 @@
+/**
+ * The KV caches of this device: one for each session and layer, with how many positions each holds.
+ *
+ * @module
+ */
+import type { KvCache } from '../backend/backend.ts'
+import { EngineError } from '../errors.ts'
+
+export interface KvCaches {
+  /**
+   * The cache of a session in a layer, with room for positions up to position + rows.
+   *
+   * @throws EngineError 'kv-lost' when it holds fewer than `position` positions; 'out-of-memory' when it cannot grow.
+   *   Either way it holds what it held.
+   */
+  open(session: number, layer: number, position: number, rows: number): KvCache
+  /** Says that these layers now hold exactly [0, positions). */
+  commit(session: number, layers: readonly number[], positions: number): void
+  release(session: number): void
+  bytes(): number
+  free(): void
+}
+
+type Entry = { cache: KvCache; positions: number }
+
+export function createKvCaches(create: () => KvCache): KvCaches {
+  const sessions = new Map<number, Map<number, Entry>>()
+
+  function entryOf(session: number, layer: number): Entry {
+    const entries = sessions.get(session) ?? new Map<number, Entry>()
+    sessions.set(session, entries)
+    const entry = entries.get(layer) ?? { cache: create(), positions: 0 }
+    entries.set(layer, entry)
+    return entry
+  }
+
+  function release(session: number): void {
+    for (const { cache } of sessions.get(session)?.values() ?? []) cache.free()
+    sessions.delete(session)
+  }
+
+  return {
+    open(session, layer, position, rows) {
+      const entry = entryOf(session, layer)
+      if (entry.positions < position) {
+        throw new EngineError(
+          'kv-lost',
+          `Layer ${layer} remembers ${entry.positions} of the ${position} tokens so far. The conversation has to be read again.`,
+        )
+      }
+      entry.cache.reserve(position + rows)
+      return entry.cache
+    },
+    commit(session, layers, positions) {
+      for (const layer of layers) entryOf(session, layer).positions = positions
+    },
+    release,
+    bytes() {
+      const entries = [...sessions.values()].flatMap((layers) => [...layers.values()])
+      return entries.reduce((sum, { cache }) => sum + cache.byteLength, 0)
+    },
+    free() {
+      for (const session of sessions.keys()) release(session)
+    },
+  }
+}

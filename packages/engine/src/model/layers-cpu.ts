@@ -1,0 +1,198 @@
+/**
+ * The forward pass of Llama and Qwen2 over a {@link Backend}: one readable function per step.
+ *
+ * Source: Llama (arXiv 2302.13971), GQA (arXiv 2305.13245), Qwen2 (arXiv 2407.10671).
+ *
+ * @module
+ */
+import type { Backend, KvCache, Product, Region, Vector } from '../backend/backend.ts'
+import { EngineError } from '../errors.ts'
+import type { Shard } from '../gguf/shards.ts'
+import { inverseFrequencies, type ModelConfig } from './config.ts'
+import { createKvCaches } from './kv-caches.ts'
+import type { Layers } from './layers.ts'
+import { layerWeights } from './weights.ts'
+
+export type CpuLayers = Layers & {
+  /** Takes a layer's weights into use; `region` (all of the shard's packed bytes) is freed when it is unloaded. */
+  load(layer: number, shard: Shard, region: Region): void
+  /** Frees a layer's weights. KV caches stay: the layer may come back. */
+  unload(layer: number): void
+  loaded(): number[]
+  /** Frees everything that was allocated here. */
+  free(): void
+}
+
+/** The most rows that run through a layer at once: enough to share each weight read, few enough to stay in cache. */
+export const defaultMaxRows = 64
+
+/** @throws EngineError 'out-of-memory' when there is no room for the scratch of `maxRows` rows */
+export function createLayers(
+  backend: Backend,
+  config: ModelConfig,
+  { maxRows = defaultMaxRows }: { maxRows?: number } = {},
+): CpuLayers {
+  const scratch = createScratch(backend, config, maxRows)
+  const layers = new Map<number, LoadedLayer>()
+  const caches = createKvCaches(() => backend.kvCache(config.nKvHeads, config.headDim))
+  /** Outside the backend's memory, whose views end when it grows. */
+  let result = new Float32Array(maxRows * config.dim)
+
+  function unload(layer: number): void {
+    layers.get(layer)?.region.free()
+    layers.delete(layer)
+  }
+
+  return {
+    load(layer, shard, region) {
+      unload(layer)
+      layers.set(layer, loadLayer(backend, config, scratch, layer, shard, region))
+    },
+    unload,
+    loaded: () => [...layers.keys()].toSorted((a, b) => a - b),
+
+    async run(a, count) {
+      const span = Array.from({ length: count }, (_, i) => a.layer + i)
+      const steps = span.map((layer) => layers.get(layer) ?? notLoaded(layer))
+      // Reserved for all layers before the first one computes, so that a full memory leaves every cache as it was.
+      const kv = span.map((layer) => caches.open(a.session, layer, a.position, a.rows))
+
+      if (result.length < a.hidden.length) result = new Float32Array(a.hidden.length)
+      for (let row = 0; row < a.rows; row += maxRows) {
+        const rows = Math.min(maxRows, a.rows - row)
+        const from = row * config.dim
+        const to = (row + rows) * config.dim
+        scratch.x.values().set(a.hidden.subarray(from, to))
+        for (const [i, layer] of steps.entries()) {
+          runLayer(backend, config, scratch, layer, kv[i]!, rows, a.position + row)
+        }
+        result.set(scratch.x.values().subarray(0, to - from), from)
+      }
+      caches.commit(a.session, span, a.position + a.rows)
+      return { ...a, layer: a.layer + count, hidden: result.subarray(0, a.hidden.length) }
+    },
+
+    release(session) {
+      if (session === undefined) caches.free()
+      else caches.release(session)
+    },
+    kvBytes: caches.bytes,
+
+    free() {
+      for (const layer of layers.keys()) unload(layer)
+      caches.free()
+      for (const vector of Object.values(scratch)) vector.free()
+    },
+  }
+}
+
+/** Buffers for the wave of activations, shared by all layers. */
+type Scratch = Record<'x' | 'normed' | 'q' | 'k' | 'v' | 'attended' | 'gate' | 'up' | 'theta', ScratchVector>
+type ScratchVector = Vector & { free(): void }
+
+function createScratch(backend: Backend, config: ModelConfig, maxRows: number): Scratch {
+  const { dim, nHeads, nKvHeads, headDim, ffnDim } = config
+  const scratch = {
+    x: backend.scratch(maxRows * dim), // (rows, dim), the residual stream
+    normed: backend.scratch(maxRows * dim), // (rows, dim)
+    q: backend.scratch(maxRows * nHeads * headDim), // (rows, nHeads, headDim)
+    k: backend.scratch(maxRows * nKvHeads * headDim), // (rows, nKvHeads, headDim)
+    v: backend.scratch(maxRows * nKvHeads * headDim), // (rows, nKvHeads, headDim)
+    attended: backend.scratch(maxRows * nHeads * headDim), // (rows, nHeads, headDim)
+    gate: backend.scratch(maxRows * ffnDim), // (rows, ffnDim)
+    up: backend.scratch(maxRows * ffnDim), // (rows, ffnDim)
+    theta: backend.scratch(headDim / 2), // (headDim / 2)
+  }
+  scratch.theta.values().set(inverseFrequencies(config))
+  return scratch
+}
+
+/** A layer's weights, already joined to the scratch they read and write, so that a token allocates nothing. */
+type LoadedLayer = {
+  region: Region
+  attnNorm: Vector
+  qkv: Product[]
+  attnOutput: Product[]
+  ffnNorm: Vector
+  gateUp: Product[]
+  down: Product[]
+}
+
+function loadLayer(
+  backend: Backend,
+  config: ModelConfig,
+  { x, q, k, v, gate, up, theta }: Scratch,
+  layer: number,
+  shard: Shard,
+  region: Region,
+): LoadedLayer {
+  const weights = layerWeights(backend, layer, shard, region)
+  const { qBias, kBias, vBias, ropeFactors } = weights
+  if (ropeFactors) theta.values().set(inverseFrequencies(config, ropeFactors.values()))
+  return {
+    region,
+    attnNorm: weights.attnNorm,
+    qkv: [
+      { out: q, w: weights.q, ...(qBias && { bias: qBias }) },
+      { out: k, w: weights.k, ...(kBias && { bias: kBias }) },
+      { out: v, w: weights.v, ...(vBias && { bias: vBias }) },
+    ],
+    attnOutput: [{ out: x, w: weights.attnOutput, add: true }],
+    ffnNorm: weights.ffnNorm,
+    gateUp: [
+      { out: gate, w: weights.gate },
+      { out: up, w: weights.up },
+    ],
+    down: [{ out: x, w: weights.down, add: true }],
+  }
+}
+
+/** x = x + attention(norm(x)), then x = x + ffn(norm(x)). */
+function runLayer(
+  backend: Backend,
+  config: ModelConfig,
+  scratch: Scratch,
+  layer: LoadedLayer,
+  cache: KvCache,
+  rows: number,
+  position: number,
+): void {
+  attend(backend, config, scratch, layer, cache, rows, position)
+  feedForward(backend, config, scratch, layer, rows)
+}
+
+function attend(
+  backend: Backend,
+  config: ModelConfig,
+  { x, normed, q, k, v, attended, theta }: Scratch,
+  layer: LoadedLayer,
+  cache: KvCache,
+  rows: number,
+  position: number,
+): void {
+  const { nHeads, nKvHeads, headDim, rmsEps, ropePairs: pairs } = config
+  backend.rmsNorm(normed, x, layer.attnNorm, rows, rmsEps)
+  backend.matmul(layer.qkv, normed, rows)
+  backend.rope(q, theta, { rows, heads: nHeads, headDim, position, pairs })
+  backend.rope(k, theta, { rows, heads: nKvHeads, headDim, position, pairs })
+  backend.attention(attended, q, k, v, cache, { rows, heads: nHeads, position })
+  backend.matmul(layer.attnOutput, attended, rows)
+}
+
+/** SwiGLU (arXiv 2002.05202): down · (silu(gate · x) ∘ up · x). */
+function feedForward(
+  backend: Backend,
+  { ffnDim, rmsEps }: ModelConfig,
+  { x, normed, gate, up }: Scratch,
+  layer: LoadedLayer,
+  rows: number,
+): void {
+  backend.rmsNorm(normed, x, layer.ffnNorm, rows, rmsEps)
+  backend.matmul(layer.gateUp, normed, rows)
+  backend.swiglu(gate, up, rows * ffnDim)
+  backend.matmul(layer.down, gate, rows)
+}
+
+function notLoaded(layer: number): never {
+  throw new EngineError('not-ready', `This device does not hold layer ${layer} yet.`)
+}

@@ -1,0 +1,65 @@
+/**
+ * A whole model from any source into a backend: what a device does with its share, done at once for all layers.
+ *
+ * @module
+ */
+import type { Backend, Region } from '../backend/backend.ts'
+import { readHeader, type GgufHeader } from '../gguf/header.ts'
+import { rowBytes } from '../gguf/quant.ts'
+import { shardsOf, type PackedTensor, type Shard } from '../gguf/shards.ts'
+import { modelConfig, type ModelConfig } from '../model/config.ts'
+import { createHead, type CpuHead } from '../model/head-cpu.ts'
+import { createLayers, type CpuLayers } from '../model/layers-cpu.ts'
+import { createByteReader } from '../store/byte-reader.ts'
+import type { RangeSource } from '../store/source.ts'
+
+export type LoadedModel = { header: GgufHeader; config: ModelConfig; layers: CpuLayers; head: CpuHead }
+
+/**
+ * Reads all shards, packing each tensor as it arrives.
+ *
+ * @param options.maxRows see {@link createLayers}
+ * @throws EngineError of the header, the config, the source, and 'out-of-memory'
+ */
+export async function loadModel(
+  source: RangeSource,
+  backend: Backend,
+  options: { maxRows?: number } = {},
+): Promise<LoadedModel> {
+  const header = await readHeader(source)
+  const config = modelConfig(header)
+  const shards = shardsOf(header, backend.packing)
+  const layers = createLayers(backend, config, options)
+  for (const [layer, shard] of shards.layers.entries()) {
+    layers.load(layer, shard, await readShard(source, shard, backend))
+  }
+  const head = createHead(backend, config, shards.head, await readShard(source, shards.head, backend))
+  return { header, config, layers, head }
+}
+
+async function readShard(source: RangeSource, shard: Shard, backend: Backend): Promise<Region> {
+  const region = backend.region(shard.byteLength)
+  for (const tensor of shard.tensors) await readTensor(source, tensor, backend, region)
+  return region
+}
+
+async function readTensor(
+  source: RangeSource,
+  { kind, type, rows, cols, offset, sourceOffset, sourceBytes }: PackedTensor,
+  { packing }: Backend,
+  region: Region,
+): Promise<void> {
+  const pieces = source.stream(sourceOffset, sourceOffset + sourceBytes)
+  const reader = createByteReader(pieces, () => {})
+  if (kind === 'vector') {
+    const values = await reader.take(sourceBytes)
+    region.bytes().set(values, offset)
+    return
+  }
+  const groupBytes = packing.groupBytes(type, cols)
+  for (let row = 0, at = offset; row < rows; row += packing.rowGroup, at += groupBytes) {
+    const count = Math.min(packing.rowGroup, rows - row)
+    const group = await reader.take(count * rowBytes(type, cols))
+    packing.packGroup(type, cols, count, group, region.bytes().subarray(at, at + groupBytes))
+  }
+}
