@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Backend } from '../backend/backend.ts'
+import { createReferenceBackend } from '../backend/reference.ts'
+import { createFileSource } from '../node/file-source.ts'
+import { loadModel, type LoadedModel } from '../node/load-model.ts'
+import {
+  divergence,
+  greedyTokens,
+  nextProbabilities,
+  type Golden,
+  type GoldenCase,
+} from '../testing/golden-model.ts'
+import { hasSharedFiles, noSharedFiles, sharedJson, sharedPath } from '../testing/shared-files.ts'
+
+const names = [
+  'llama-F32',
+  'llama-f16',
+  'llama-Q8_0',
+  'llama-Q4_0',
+  'llama-Q4_K_M',
+  'llama-Q6_K',
+  'llama3-Q8_0',
+  'qwen2-Q8_0',
+]
+
+type Contender = {
+  name: string
+  create: () => Promise<Backend>
+  maxDivergence: number
+  /** Where a token wins by less, another one may win by rounding. */
+  clearMargin: number
+}
+
+const contenders: Contender[] = [
+  { name: 'reference', create: () => createReferenceBackend(), maxDivergence: 1e-3, clearMargin: 2e-3 },
+]
+
+/** The greedy tokens up to the first that does not win clearly. */
+function clearTokens({ greedy, margins }: GoldenCase, clearMargin: number): number[] {
+  const unclear = margins.findIndex((margin) => margin < clearMargin)
+  return greedy.slice(0, unclear < 0 ? greedy.length : unclear)
+}
+
+describe.each(contenders)('$name agrees with llama.cpp on', (contender) => {
+  const { name: backendName, create, maxDivergence, clearMargin } = contender
+  describe.each(names)(hasSharedFiles ? '%s' : `%s: ${noSharedFiles}`, (name) => {
+    describe.skipIf(!hasSharedFiles)('the golden model', () => {
+      let backend: Backend
+      let model: LoadedModel
+      const { exact } = hasSharedFiles ? sharedJson<Golden>(`golden/models/${name}.json`) : { exact: [] }
+      beforeAll(async () => {
+        backend = await create()
+        model = await loadModel(createFileSource(sharedPath(`golden/models/${name}.gguf`)), backend)
+      })
+      afterAll(() => backend.close())
+
+      test(`what comes next, within KL ${maxDivergence}`, async () => {
+        for (const { tokens, top } of exact) {
+          const kl = divergence(top, await nextProbabilities(model, tokens))
+          console.info(`${backendName} on ${name}: KL ${kl.toExponential(1)}`)
+          expect(Math.abs(kl)).toBeLessThanOrEqual(maxDivergence)
+        }
+      })
+
+      const clear = exact.map((golden) => clearTokens(golden, clearMargin))
+      const anyClear = clear.some((tokens) => tokens.length > 0)
+      test.skipIf(!anyClear)(`greedy tokens${anyClear ? '' : ': skipped, none wins clearly'}`, async () => {
+        for (const [i, { tokens }] of exact.entries()) {
+          expect(await greedyTokens(model, tokens, clear[i]!.length)).toEqual(clear[i])
+        }
+      })
+    })
+  })
+})
