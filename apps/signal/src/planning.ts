@@ -1,0 +1,138 @@
+/**
+ * When a room plans and with whom. The arithmetic is the planner's (@hearth/halda), handed in.
+ *
+ * A room plans when a model is chosen, when a device of the plan is gone, when a device of the plan has less memory
+ * than its part needs, and, as long as there is no plan, whenever somebody joins, leaves or was measured. It does not
+ * plan because somebody walked in: nobody downloads again for a newcomer, until a person chooses again.
+ *
+ * @module
+ */
+import type { DeviceId, Plan, Planner } from '@hearth/halda'
+import { checkDevice, planCost } from '@hearth/halda'
+import type { NumberedPlan } from '@hearth/engine/protocol'
+import { nextNumber } from './plan-number.ts'
+import type { Room, Seat } from './room-state.ts'
+
+/** How long a plan waits for devices that reload or are still measuring; then it is made with the others. */
+const patienceMs = 6_000
+/** Planning costs time that all rooms share. */
+const planGapMs = 1_000
+/** Longest sentence of the protocol. */
+const maxSentence = 2_000
+
+export const isPlanned = (room: Room, device: DeviceId): boolean =>
+  room.numbered !== null && devicesOf(room.numbered.plan).has(device)
+
+export const devicesOf = (plan: Plan): Set<DeviceId> =>
+  new Set([plan.head, ...plan.windows.map(({ device }) => device)])
+
+/** There is something to run and no plan for it. */
+export const needsPlan = (room: Room): boolean => room.choice !== null && room.numbered === null
+
+/** Whether a device's part of the plan has outgrown the memory that it now offers. */
+export function planNoLongerFits(room: Room, { device, profile }: Seat): boolean {
+  if (!room.choice || !room.numbered || !profile || !isPlanned(room, device)) return false
+  const { plan } = room.numbered
+  // What a part takes does not depend on what the other devices measured, and not all of them need be here.
+  const anybody = [...devicesOf(plan)].map((each) => ({ ...profile, device: each }))
+  const part = planCost(plan, anybody, room.choice.profile).devices.find((each) => each.device === device)
+  return part !== undefined && part.memoryBytes > part.budgetBytes
+}
+
+/** Asks for a plan, soon; asking again does not put it off. */
+export function wantPlan(room: Room, atMs: number): void {
+  if (room.choice) room.planning ??= { untilMs: atMs + patienceMs }
+}
+
+/** When the wanted plan should be made; null when none is wanted. */
+export function planDueAtMs(room: Room): number | null {
+  if (!room.planning) return null
+  const notBeforeMs = room.plannedAtMs === null ? 0 : room.plannedAtMs + planGapMs
+  return waitedFor(room).length > 0 ? Math.max(notBeforeMs, room.planning.untilMs) : notBeforeMs
+}
+
+const waitedFor = (room: Room): Seat[] =>
+  room.seats.filter((seat) => !seat.leftOut && (seat.presence.phase === 'away' || !seat.profile))
+
+/** Makes the wanted plan once it is due, and says until then what it waits for. */
+export function planIfDue(room: Room, atMs: number, plan: Planner): void {
+  const dueAtMs = planDueAtMs(room)
+  if (dueAtMs === null) return
+  if (dueAtMs > atMs) {
+    if (!room.numbered) room.noPlan = waitingSentence(waitedFor(room).length)
+    return
+  }
+  room.planning = null
+  room.plannedAtMs = atMs
+  const result = planOf(room, plan)
+  if ('noPlan' in result) {
+    room.numbered = null
+    room.noPlan = (result.noPlan + leftOutSentence(room)).slice(0, maxSentence)
+    return
+  }
+  room.noPlan = null
+  if (room.numbered && isSamePlan(room.numbered.plan, result.plan) && !hasFailed(room, room.numbered)) return
+  room.lastNumber = nextNumber(room.lastNumber)
+  room.numbered = { number: room.lastNumber, plan: result.plan }
+}
+
+function planOf(room: Room, plan: Planner): { plan: Plan } | { noPlan: string } {
+  const present = room.seats.filter(({ presence, leftOut }) => presence.phase === 'here' && !leftOut)
+  const profiles = present.flatMap(({ profile }) => profile ?? [])
+  // One device that measured nonsense must not keep the others from planning.
+  const usable = profiles.filter((profile) => checkDevice(profile) === null)
+  if (!room.choice || usable.length === 0) {
+    const problem = profiles.map((profile) => checkDevice(profile)).find((sentence) => sentence !== null)
+    return { noPlan: problem ?? 'No device here has been measured yet. The room plans as soon as one has.' }
+  }
+  try {
+    const result = plan(usable, room.choice.profile, room.choice.request)
+    if (!result.ok) return { noPlan: result.message }
+    if (isSound(result.plan, room.choice.profile.nLayers)) return { plan: result.plan }
+    return { noPlan: 'The planner gave a plan that cannot run. Choose the model again.' }
+  } catch (thrown) {
+    // The profiles come from strangers. A planner that stumbles over them must not take all rooms down with it.
+    const reason = thrown instanceof Error ? thrown.message : String(thrown)
+    return { noPlan: `The planner failed (${reason}). Measure the devices again, or choose another model.` }
+  }
+}
+
+/** Every layer once, in order, by few enough devices, and a prediction that survives JSON. */
+export function isSound(plan: Plan, nLayers: number): boolean {
+  let next = 0
+  for (const { firstLayer, layers, gpuLayers } of plan.windows) {
+    if (firstLayer !== next || layers < 1 || gpuLayers > layers) return false
+    next += layers
+  }
+  return next === nLayers && Number.isFinite(plan.predictedTpotMs)
+}
+
+/** Whether two plans ask the same of every device; what they predict may differ. */
+export const isSamePlan = (a: Plan, b: Plan): boolean =>
+  JSON.stringify([a.head, a.rounds, a.windows.map(partOf)]) ===
+  JSON.stringify([b.head, b.rounds, b.windows.map(partOf)])
+
+const partOf = ({ device, firstLayer, layers, gpuLayers }: Plan['windows'][number]) => [
+  device,
+  firstLayer,
+  layers,
+  gpuLayers,
+]
+
+/** A device of the plan gave up on it: the same plan under a new number is a new try. */
+const hasFailed = (room: Room, { number, plan }: NumberedPlan): boolean =>
+  room.seats.some(
+    ({ device, status }) =>
+      status.phase === 'failed' && status.plan === number && devicesOf(plan).has(device),
+  )
+
+const waitingSentence = (devices: number): string =>
+  devices === 0
+    ? 'Planning.'
+    : `Planning waits a few seconds for ${devices === 1 ? 'one device' : `${devices} devices`} to be back or measured.`
+
+function leftOutSentence(room: Room): string {
+  const names = room.seats.filter(({ leftOut }) => leftOut).map(({ name }) => name)
+  if (names.length === 0) return ''
+  return ` Left out because the others could not reach it: ${names.join(', ')}. Choose the model again to try with everybody.`
+}

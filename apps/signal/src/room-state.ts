@@ -1,0 +1,78 @@
+/**
+ * What a server knows of one room, as plain JSON, and the words for what happens to it.
+ *
+ * @module
+ */
+import type { DeviceId, DeviceProfile } from '@hearth/halda'
+import type { DeviceStatus, FromDevice, FromServer, ModelChoice, NumberedPlan } from '@hearth/engine/protocol'
+
+/** Names one socket for as long as it lives. */
+export type ConnectionId = string & { readonly __brand: 'ConnectionId' }
+
+/** A device's place in the room, in the order they joined. */
+export type Seat = {
+  device: DeviceId
+  name: string
+  presence:
+    | { phase: 'here'; connection: ConnectionId }
+    /** Its socket closed; the seat is kept until then, for a reload. */
+    | { phase: 'away'; sinceMs: number; untilMs: number }
+  profile: DeviceProfile | null
+  status: DeviceStatus
+  /** The others could not reach it: it is not planned with until it joins again or a person chooses again. */
+  leftOut: boolean
+  /** Who said lately that it does not answer. */
+  complaints: { from: DeviceId; atMs: number }[]
+}
+
+export type Room = {
+  seats: Seat[]
+  choice: ModelChoice | null
+  numbered: NumberedPlan | null
+  noPlan: string | null
+  /** Newest number that any plan of this room has had; 0 before the first. */
+  lastNumber: number
+  /** A plan is wanted; devices that are away or not yet measured are waited for until then. */
+  planning: { untilMs: number } | null
+  plannedAtMs: number | null
+  /** After a restart of the server: how long devices of the remembered plan may take to come back. */
+  settlesAtMs: number | null
+  viewSentAtMs: number | null
+  /** A change that the devices have not been told; told then. */
+  viewDueAtMs: number | null
+}
+
+export type Join = Extract<FromDevice, { type: 'join' }>
+
+export type RoomEvent = { atMs: number } & (
+  | { type: 'join'; connection: ConnectionId; message: Join }
+  | { type: 'message'; connection: ConnectionId; message: Exclude<FromDevice, Join> }
+  | { type: 'closed'; connection: ConnectionId }
+  | { type: 'time' }
+)
+
+export type Effect =
+  | { type: 'send'; to: ConnectionId; message: FromServer }
+  | { type: 'close'; connection: ConnectionId; code: number; reason: string }
+
+/** WebSocket close codes (RFC 6455 §7.4): 1008 is "policy violation", 4000 and up are an application's own. */
+export const closeCodes = {
+  refused: 1008,
+  /** The same device joined on another connection. Connecting again would only push that one out. */
+  replaced: 4001,
+} as const
+
+/** A reload, a phone that changes from Wi-Fi to mobile and back, a restart of the server. */
+export const seatKeptMs = 20_000
+export const createRoom = (): Room => ({
+  seats: [],
+  choice: null,
+  numbered: null,
+  noPlan: null,
+  lastNumber: 0,
+  planning: null,
+  plannedAtMs: null,
+  settlesAtMs: null,
+  viewSentAtMs: null,
+  viewDueAtMs: null,
+})
