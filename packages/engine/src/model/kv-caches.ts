@@ -16,9 +16,9 @@ export interface KvCaches {
   open(session: number, layer: number, position: number, rows: number): KvCache
   /** Says that these layers now hold exactly [0, positions). */
   commit(session: number, layers: readonly number[], positions: number): void
-  release(session: number): void
+  /** Frees the caches of a session, or all of them. */
+  release(session?: number): void
   bytes(): number
-  free(): void
 }
 
 type Entry = { cache: KvCache; positions: number }
@@ -32,11 +32,6 @@ export function createKvCaches(create: () => KvCache): KvCaches {
     const entry = entries.get(layer) ?? { cache: create(), positions: 0 }
     entries.set(layer, entry)
     return entry
-  }
-
-  function release(session: number): void {
-    for (const { cache } of sessions.get(session)?.values() ?? []) cache.free()
-    sessions.delete(session)
   }
 
   return {
@@ -54,13 +49,15 @@ export function createKvCaches(create: () => KvCache): KvCaches {
     commit(session, layers, positions) {
       for (const layer of layers) entryOf(session, layer).positions = positions
     },
-    release,
+    release(session) {
+      for (const id of session === undefined ? sessions.keys() : [session]) {
+        for (const { cache } of sessions.get(id)?.values() ?? []) cache.free()
+        sessions.delete(id)
+      }
+    },
     bytes() {
       const entries = [...sessions.values()].flatMap((layers) => [...layers.values()])
       return entries.reduce((sum, { cache }) => sum + cache.byteLength, 0)
-    },
-    free() {
-      for (const session of sessions.keys()) release(session)
     },
   }
 }

@@ -102,6 +102,17 @@ test('releasing a session gives its memory back', async () => {
   expect(model.backend.memoryBytes()).toBe(before)
 })
 
+test('releasing without a name releases every session', async () => {
+  const model = await load()
+  await run(model, { session: 1, position: 0, of: tokens })
+  await run(model, { session: 2, position: 0, of: tokens })
+  model.layers.release(1)
+  expect(model.layers.kvBytes()).toBeGreaterThan(0)
+  await run(model, { session: 1, position: 0, of: tokens })
+  model.layers.release()
+  expect(model.layers.kvBytes()).toBe(0)
+})
+
 test('memory that runs out fails the step and leaves the cache as it was', async () => {
   const roomy = await load()
   await run(roomy, { position: 0, of: [1, 2] })

@@ -72,15 +72,12 @@ export function createLayers(
       return { ...a, layer: a.layer + count, hidden: result.subarray(0, a.hidden.length) }
     },
 
-    release(session) {
-      if (session === undefined) caches.free()
-      else caches.release(session)
-    },
+    release: caches.release,
     kvBytes: caches.bytes,
 
     free() {
       for (const layer of layers.keys()) unload(layer)
-      caches.free()
+      caches.release()
       for (const vector of Object.values(scratch)) vector.free()
     },
   }
