@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest'
+import { parseOverrides } from './overrides.ts'
+
+describe('overrides in the address', () => {
+  it('are none for a plain address', () => {
+    expect(parseOverrides('')).toEqual({ cluster: {}, name: null, temperature: null, maxTokens: null })
+  })
+
+  it('reach the cluster in its own units', () => {
+    const { cluster, name, temperature, maxTokens } = parseOverrides(
+      '?dtype=f32&threads=1&backend=reference&memoryMB=512&name=%20Alice%20&temperature=0&maxTokens=64',
+    )
+    expect(cluster).toEqual({
+      dtype: 'f32',
+      threads: 1,
+      backend: 'reference',
+      memoryBudgetBytes: 512_000_000,
+    })
+    expect([name, temperature, maxTokens]).toEqual(['Alice', 0, 64])
+  })
+
+  it('are ignored when they make no sense', () => {
+    const nonsense = '?dtype=f64&threads=0&backend=gpu&memoryMB=lots&name=&temperature=&maxTokens=-3'
+    expect(parseOverrides(nonsense)).toEqual({
+      cluster: {},
+      name: null,
+      temperature: null,
+      maxTokens: null,
+    })
+  })
+
+  it('cut a name to what the protocol takes', () => {
+    expect(parseOverrides(`?name=${'a'.repeat(100)}`).name).toHaveLength(64)
+  })
+})

@@ -1,0 +1,44 @@
+/**
+ * What the address bar may override, for tests and for engineers: `?dtype=f32&threads=1&backend=reference`
+ * `&memoryMB=512&name=Alice&temperature=0&maxTokens=64`. Anything out of range is as if it were not there.
+ *
+ * @module
+ */
+import type { CreateClusterOptions } from './cluster.ts'
+
+export type Overrides = {
+  cluster: Pick<CreateClusterOptions, 'dtype' | 'threads' | 'backend' | 'memoryBudgetBytes'>
+  /** This device's name in the room. */
+  name: string | null
+  /** 0 is greedy. */
+  temperature: number | null
+  maxTokens: number | null
+}
+
+/** @param search the query of the page's address, with or without its question mark */
+export function parseOverrides(search: string): Overrides {
+  const query = new URLSearchParams(search)
+  const cluster: Overrides['cluster'] = {}
+  const dtype = query.get('dtype')
+  if (dtype === 'f16' || dtype === 'f32') cluster.dtype = dtype
+  const backend = query.get('backend')
+  if (backend === 'wasm' || backend === 'reference') cluster.backend = backend
+  const threads = numberIn(query.get('threads'), 1, 64)
+  if (threads !== null) cluster.threads = Math.round(threads)
+  const memoryMB = numberIn(query.get('memoryMB'), 16, 65_536)
+  if (memoryMB !== null) cluster.memoryBudgetBytes = Math.round(memoryMB * 1e6)
+  const name = query.get('name')?.trim().slice(0, 64)
+  const maxTokens = numberIn(query.get('maxTokens'), 1, 1_000_000)
+  return {
+    cluster,
+    name: name ? name : null,
+    temperature: numberIn(query.get('temperature'), 0, 10),
+    maxTokens: maxTokens === null ? null : Math.round(maxTokens),
+  }
+}
+
+function numberIn(text: string | null, least: number, most: number): number | null {
+  if (text === null || text.trim() === '') return null
+  const value = Number(text)
+  return value >= least && value <= most ? value : null
+}

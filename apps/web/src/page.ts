@@ -1,0 +1,68 @@
+/**
+ * What every view may use, made once and handed down.
+ *
+ * @module
+ */
+import { createContext, useContext } from 'solid-js'
+import { createChat, type Chat } from './chat.ts'
+import { followCluster, type Cluster, type ClusterState } from './cluster.ts'
+import { createInstallation, type Installation } from './installation.ts'
+import { createModels, type Models } from './models.ts'
+import type { Overrides } from './overrides.ts'
+import { createPresence, type Presence } from './presence.ts'
+import { seatsOf } from './seats.ts'
+
+export type Page = {
+  cluster: Cluster
+  /** A Solid store: reading a field in a view subscribes to it. */
+  state: ClusterState
+  chat: Chat
+  models: Models
+  installation: Installation
+  presence: Presence
+  /** Says a sentence to people who listen to the page; polite, one at a time. */
+  announce: (sentence: string) => void
+}
+
+/** Models that answer families well sample a little; engineers and tests ask for less. */
+const defaultTemperature = 0.7
+const defaultMaxTokens = 1024
+
+/** To be called inside a component: what it makes lives as long as that. */
+export function createPage(cluster: Cluster, overrides: Overrides, announce: Page['announce']): Page {
+  const state = followCluster(cluster)
+  const sampling = {
+    temperature: overrides.temperature ?? defaultTemperature,
+    maxTokens: overrides.maxTokens ?? defaultMaxTokens,
+  }
+  const chat = createChat(cluster, sampling, availableStorage())
+  const isServing = () =>
+    chat.busy() || seatsOf(state).some(({ isThisDevice, isInRing }) => isThisDevice && isInRing)
+  return {
+    cluster,
+    state,
+    chat,
+    models: createModels(cluster, state),
+    installation: createInstallation(),
+    presence: createPresence(isServing),
+    announce,
+  }
+}
+
+/** Browsers that keep nothing throw at the mere sight of `localStorage`. */
+function availableStorage(): Storage | null {
+  try {
+    return window.localStorage
+  } catch {
+    return null
+  }
+}
+
+export const PageContext = createContext<Page>()
+
+/** @throws when a view is drawn outside of a page: a mistake in the program */
+export function usePage(): Page {
+  const page = useContext(PageContext)
+  if (!page) throw new Error('a view needs a PageContext around it')
+  return page
+}

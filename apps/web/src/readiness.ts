@@ -1,0 +1,49 @@
+/**
+ * What stands between the room and a chat, in words.
+ *
+ * @module
+ */
+import type { ClusterState } from './cluster.ts'
+import { bytesInWords, namesInWords } from './words.ts'
+
+export type ReadinessWords = {
+  /** A few words for the header. */
+  short: string
+  /** A sentence: what is, and what a person can do. */
+  sentence: string
+}
+
+export function readinessInWords(state: Pick<ClusterState, 'readiness' | 'room'>): ReadinessWords {
+  const { readiness, room } = state
+  const nameOf = (device: string) => room?.devices.find((view) => view.device === device)?.name ?? 'A device'
+  switch (readiness.phase) {
+    case 'no-model':
+      return {
+        short: 'No model yet',
+        sentence: 'Choose a model for this room, and it will be ready to chat.',
+      }
+    case 'no-plan':
+      return { short: 'Does not fit', sentence: readiness.message }
+    case 'loading': {
+      const { loadedBytes, totalBytes } = readiness
+      const percent = totalBytes > 0 ? Math.floor((100 * loadedBytes) / totalBytes) : 0
+      return {
+        short: `Loading ${percent} %`,
+        sentence: `The devices are loading their layers: ${bytesInWords(loadedBytes)} of ${bytesInWords(totalBytes)}.`,
+      }
+    }
+    case 'connecting':
+      return { short: 'Connecting', sentence: 'The devices are connecting to each other.' }
+    case 'waiting': {
+      const names = readiness.for.map(nameOf)
+      return {
+        short: 'Waiting',
+        sentence: `Waiting for ${names.length > 0 ? namesInWords(names) : 'a device'} to come back.`,
+      }
+    }
+    case 'ready':
+      return { short: 'Ready', sentence: 'The room is ready to chat.' }
+    case 'failed':
+      return { short: 'Failed', sentence: `${nameOf(readiness.device)}: ${readiness.message}` }
+  }
+}

@@ -1,0 +1,109 @@
+import { createMemo, For, Index, Show, type JSX } from 'solid-js'
+import type { Seat } from '../seats.ts'
+import { emberOutline, flameOutline } from './flame-outline.ts'
+import './ring.css'
+
+const width = 360
+const height = 264
+const centre = { x: width / 2, y: 122 }
+const radius = { x: 136, y: 84 }
+/** Above this many, names would overlap; the list beside the picture has them all. */
+const mostNames = 8
+
+type Place = { x: number; y: number }
+
+/** The first seat is at the lower left, so that a room of one sits beside its fire, not on it. */
+const placeOf = (index: number, count: number): Place => {
+  const angle = Math.PI * (0.75 + (2 * index) / count)
+  return { x: centre.x + radius.x * Math.cos(angle), y: centre.y + radius.y * Math.sin(angle) }
+}
+
+/** Along the ellipse, clockwise, from one seat to the next. */
+const arc = (from: Place, to: Place) => `M${from.x} ${from.y}A${radius.x} ${radius.y} 0 0 1 ${to.x} ${to.y}`
+
+/** The devices as seats around a hearth. A picture of what the list of devices says in words. */
+export function Ring(props: { seats: Seat[]; burning: boolean; working: boolean }): JSX.Element {
+  const seatRadius = () => (props.seats.length <= 6 ? 22 : props.seats.length <= 12 ? 16 : 9)
+  const arcs = createMemo(() => {
+    const inRing = props.seats.filter(({ isInRing }) => isInRing).length
+    if (inRing < 2) return []
+    return Array.from({ length: inRing }, (_, index) =>
+      arc(placeOf(index, props.seats.length), placeOf((index + 1) % inRing, props.seats.length)),
+    )
+  })
+  return (
+    <svg
+      class="ring"
+      classList={{ burning: props.burning, working: props.working }}
+      viewBox={`0 0 ${width} ${height}`}
+      aria-hidden="true"
+    >
+      <defs>
+        <radialGradient id="ring-glow">
+          <stop offset="0" stop-color="var(--glow)" stop-opacity="0.75" />
+          <stop offset="0.45" stop-color="var(--amber)" stop-opacity="0.22" />
+          <stop offset="1" stop-color="var(--amber)" stop-opacity="0" />
+        </radialGradient>
+      </defs>
+      <circle class="ring-glow" cx={centre.x} cy={centre.y} r="92" fill="url(#ring-glow)" />
+      <ellipse class="ring-floor" cx={centre.x} cy={centre.y} rx={radius.x} ry={radius.y} />
+      <For each={arcs()}>{(outline) => <path class="ring-path" d={outline} />}</For>
+      <ellipse class="ring-spark" cx={centre.x} cy={centre.y} rx={radius.x} ry={radius.y} pathLength="100" />
+      <g class="ring-fire" transform={`translate(${centre.x - 34} ${centre.y - 40}) scale(2.85)`}>
+        <path class="flame-outer" d={flameOutline} />
+        <path class="flame-inner" d={emberOutline} />
+      </g>
+      <Index each={props.seats}>
+        {(seat, index) => (
+          <SeatPicture
+            seat={seat()}
+            place={placeOf(index, props.seats.length)}
+            radius={seatRadius()}
+            named={props.seats.length <= mostNames}
+          />
+        )}
+      </Index>
+    </svg>
+  )
+}
+
+function SeatPicture(props: { seat: Seat; place: Place; radius: number; named: boolean }): JSX.Element {
+  return (
+    <g
+      class={`seat ${props.seat.phase}`}
+      classList={{ outside: !props.seat.isInRing }}
+      transform={`translate(${props.place.x} ${props.place.y})`}
+    >
+      <circle class="seat-disc" r={props.radius} />
+      <Show when={props.seat.phase === 'loading'}>
+        <circle
+          class="seat-progress"
+          r={props.radius}
+          pathLength="100"
+          stroke-dasharray={`${100 * props.seat.progress} 100`}
+          transform="rotate(-90)"
+        />
+      </Show>
+      <text class="seat-initial" y="0.36em" style={{ 'font-size': `${props.radius * 0.86}px` }}>
+        {Array.from(props.seat.name)[0]?.toUpperCase()}
+      </text>
+      <Show when={props.seat.isHead && props.radius > 12}>
+        <g transform={`translate(${props.radius * 0.42} ${-props.radius * 1.5}) scale(0.85)`}>
+          <circle class="seat-badge" cx="12" cy="13" r="12" />
+          <path class="flame-outer" d={flameOutline} transform="translate(2.4 3) scale(0.8)" />
+        </g>
+      </Show>
+      <Show when={props.named}>
+        <text class="seat-name" y={props.radius + 17}>
+          {shortName(props.seat)}
+        </text>
+      </Show>
+    </g>
+  )
+}
+
+const shortName = ({ name, isThisDevice }: Seat): string => {
+  const characters = Array.from(name)
+  const short = characters.length > 13 ? `${characters.slice(0, 12).join('')}…` : name
+  return isThisDevice ? `${short} (you)` : short
+}

@@ -1,0 +1,221 @@
+import { createSignal, createUniqueId, For, Show, type JSX } from 'solid-js'
+import { sentenceOf } from '../cluster.ts'
+import { usePage } from '../page.ts'
+import { Dialog } from '../ui/dialog.tsx'
+import { Problem } from '../ui/problem.tsx'
+import { bytesInWords, msDigits } from '../words.ts'
+import './settings.css'
+
+const stepBytes = 128e6
+
+/** This device's side of things, for whoever wants to look or change. */
+export function Settings(props: { open: boolean; onClose: () => void }): JSX.Element {
+  return (
+    <Dialog title="Settings" open={props.open} onClose={props.onClose}>
+      <Name />
+      <Memory />
+      <Stored />
+      <Measurements />
+      <Room onLeft={props.onClose} />
+    </Dialog>
+  )
+}
+
+function Name(): JSX.Element {
+  const { cluster, state, announce } = usePage()
+  const id = createUniqueId()
+  let field!: HTMLInputElement
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault()
+    const name = field.value.trim()
+    if (name === '') return
+    cluster.rename(name)
+    announce(`This device is now called ${name}.`)
+  }
+  return (
+    <form class="field" onSubmit={submit}>
+      <label for={id}>Name of this device</label>
+      <div class="settings-row">
+        <input
+          ref={(created) => (field = created)}
+          id={id}
+          class="text-field"
+          dir="auto"
+          maxlength="64"
+          required
+          value={state.name}
+        />
+        <button type="submit" class="button">
+          Rename
+        </button>
+      </div>
+    </form>
+  )
+}
+
+function Memory(): JSX.Element {
+  const { cluster, state } = usePage()
+  const id = createUniqueId()
+  const [draggedBytes, setDraggedBytes] = createSignal<number | null>(null)
+  const budget = () => draggedBytes() ?? state.memoryBudgetBytes
+  const most = () => Math.max(8e9, Math.ceil(state.memoryBudgetBytes / stepBytes) * stepBytes)
+  return (
+    <div class="field">
+      <label for={id}>Memory it offers: {bytesInWords(budget())}</label>
+      <input
+        id={id}
+        type="range"
+        min={stepBytes}
+        max={most()}
+        step={stepBytes}
+        value={budget()}
+        aria-valuetext={bytesInWords(budget())}
+        onInput={(event) => setDraggedBytes(event.currentTarget.valueAsNumber)}
+        onChange={(event) => {
+          // A new budget makes a new plan: once, when the slider rests.
+          cluster.setMemoryBudget(event.currentTarget.valueAsNumber)
+          setDraggedBytes(null)
+        }}
+      />
+      <p class="muted small">
+        In use now: {bytesInWords(state.memoryBytes)}; at most {bytesInWords(state.peakMemoryBytes)} since the
+        page opened. A new budget makes a new plan.
+      </p>
+    </div>
+  )
+}
+
+function Stored(): JSX.Element {
+  const { cluster, state, announce } = usePage()
+  const [problem, setProblem] = createSignal<string | null>(null)
+  const remove = async (model: string, name: string) => {
+    setProblem(null)
+    try {
+      await cluster.removeModel(model)
+      announce(`${name} is removed from this device.`)
+    } catch (thrown) {
+      setProblem(sentenceOf(thrown))
+    }
+  }
+  return (
+    <section aria-labelledby="stored-title">
+      <h3 id="stored-title">Models kept on this device</h3>
+      <ul class="plain stored">
+        <For each={state.storage.models} fallback={<li class="muted small">None yet.</li>}>
+          {(model) => (
+            <li>
+              <span dir="auto">
+                {model.name}
+                <span class="muted small">
+                  {' '}
+                  {bytesInWords(model.storedBytes)}
+                  {model.inUse ? ', in use' : ''}
+                </span>
+              </span>
+              <button
+                type="button"
+                class="button quiet"
+                aria-label={`Remove ${model.name}`}
+                onClick={() => void remove(model.model, model.name)}
+              >
+                Remove
+              </button>
+            </li>
+          )}
+        </For>
+      </ul>
+      <Show when={problem()}>{(sentence) => <Problem sentence={sentence()} />}</Show>
+      <p class="muted small">
+        {bytesInWords(state.storage.usedBytes)} in all, {bytesInWords(state.downloadedBytes)} downloaded since
+        the page opened.{' '}
+        {state.storage.persisted
+          ? 'The browser keeps them.'
+          : 'The browser may clear them when the disk runs full; installing Hearth makes that less likely.'}
+      </p>
+    </section>
+  )
+}
+
+function Measurements(): JSX.Element {
+  const { cluster, state } = usePage()
+  const [measuring, setMeasuring] = createSignal(false)
+  const [problem, setProblem] = createSignal<string | null>(null)
+  const measure = async () => {
+    setMeasuring(true)
+    setProblem(null)
+    try {
+      await cluster.measureAgain()
+    } catch (thrown) {
+      setProblem(sentenceOf(thrown))
+    } finally {
+      setMeasuring(false)
+    }
+  }
+  return (
+    <section aria-labelledby="measured-title">
+      <h3 id="measured-title">What it measured</h3>
+      <Show when={state.abilities} fallback={<p class="muted small">Measuring…</p>}>
+        {(abilities) => (
+          <details>
+            <summary>{abilities().compute}</summary>
+            <dl class="facts small">
+              <For each={Object.entries(abilities().weightBytesPerSec)}>
+                {([type, bytesPerSec]) => (
+                  <>
+                    <dt>{type}</dt>
+                    <dd>{bytesInWords(bytesPerSec)} of weights per second</dd>
+                  </>
+                )}
+              </For>
+              <dt>Disk</dt>
+              <dd>
+                reads {bytesInWords(abilities().diskReadBytesPerSec)}/s, writes{' '}
+                {bytesInWords(abilities().diskWriteBytesPerSec)}/s
+              </dd>
+              <For each={hopsOf(state)}>
+                {({ name, hopMs }) => (
+                  <>
+                    <dt dir="auto">To {name}</dt>
+                    <dd>{msDigits(hopMs)} ms a hop</dd>
+                  </>
+                )}
+              </For>
+            </dl>
+          </details>
+        )}
+      </Show>
+      <Show when={problem()}>{(sentence) => <Problem sentence={sentence()} />}</Show>
+      <button type="button" class="button" disabled={measuring()} onClick={() => void measure()}>
+        {measuring() ? 'Measuring…' : 'Measure again'}
+      </button>
+    </section>
+  )
+}
+
+function hopsOf({ device, room }: ReturnType<typeof usePage>['state']): { name: string; hopMs: number }[] {
+  const hops = room?.devices.find((view) => view.device === device)?.profile?.hopMs ?? {}
+  return Object.entries(hops).flatMap(([other, hopMs]) => {
+    const name = room?.devices.find((view) => view.device === other)?.name
+    return name === undefined ? [] : [{ name, hopMs }]
+  })
+}
+
+function Room(props: { onLeft: () => void }): JSX.Element {
+  const { cluster } = usePage()
+  return (
+    <section aria-labelledby="room-title">
+      <h3 id="room-title">This room</h3>
+      <p class="muted small">A new room has a new link; the devices of this one stay where they are.</p>
+      <button
+        type="button"
+        class="button"
+        onClick={() => {
+          props.onLeft()
+          void cluster.newRoom()
+        }}
+      >
+        New room
+      </button>
+    </section>
+  )
+}

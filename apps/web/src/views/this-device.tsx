@@ -1,0 +1,41 @@
+import { For, Show, type JSX } from 'solid-js'
+import { usePage } from '../page.ts'
+import { bytesInWords } from '../words.ts'
+
+/** What this device can do, and what its browser lacks. */
+export function ThisDevice(): JSX.Element {
+  const { state } = usePage()
+  const stored = () => {
+    const { usedBytes, quotaBytes } = state.storage
+    return `${bytesInWords(usedBytes)} used${quotaBytes === null ? '' : `, ${bytesInWords(quotaBytes)} allowed`}`
+  }
+  return (
+    <section class="card" aria-labelledby="this-device-title">
+      <h2 id="this-device-title">This device</h2>
+      <dl class="facts">
+        <dt>Compute</dt>
+        <dd>{state.abilities?.compute ?? 'Measuring…'}</dd>
+        <dt>Memory</dt>
+        <dd>
+          {bytesInWords(state.memoryBudgetBytes)} offered, {bytesInWords(state.memoryBytes)} in use
+        </dd>
+        <dt>Storage</dt>
+        <dd>{stored()}</dd>
+      </dl>
+      <Show
+        when={state.missing.length > 0}
+        fallback={<p class="muted small">The browser has everything that Hearth can use.</p>}
+      >
+        <ul class="plain missing">
+          <For each={state.missing}>
+            {(missing) => (
+              <li class={missing.severity === 'blocks' ? 'alarm small' : 'notice small'}>
+                {missing.message}
+              </li>
+            )}
+          </For>
+        </ul>
+      </Show>
+    </section>
+  )
+}
