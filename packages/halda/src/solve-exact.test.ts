@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { planCost } from './cost.ts'
+import { bufferBytes, planCost } from './cost.ts'
 import { planExhaustive } from './exhaustive.ts'
 import { createRandom, randomDevices, randomModel, shuffled } from './random-cluster.fixture.ts'
 import { planExact, planWith } from './solve-exact.ts'
-import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult } from './types.ts'
+import type { BytesByType, DeviceProfile, ModelProfile, Plan, PlanResult } from './types.ts'
 
 const tpotOf = (result: PlanResult): number => (result.ok ? result.plan.predictedTpotMs : Infinity)
 
@@ -64,18 +64,26 @@ describe('the exact planner', () => {
     }
   })
 
-  it('breaks ties by fewer devices, then fewer hops, then lower ids', () => {
-    const twin = (device: string): DeviceProfile => ({
-      device: device as DeviceId,
-      memoryBytes: 1e9,
-      weightBytesPerSec: { Q4_K: 1e9 },
-      diskReadBytesPerSec: 1e9,
-      hopMs: {},
-      defaultHopMs: 0,
-    })
-    const model = { ...randomModel(createRandom(2), 4), layerBytes: Array(4).fill({ Q4_K: 2e7 }) }
-    const alone = planExact([twin('charlie'), twin('bob'), twin('alice')], model)
-    expect(alone).toMatchObject({ plan: { head: 'alice', windows: [{ device: 'alice', layers: 4 }] } })
+  it('agrees with the judge on clusters full of ties, and then prefers lower ids', () => {
+    const random = createRandom(2)
+    const oneOf = (...values: number[]) => values[Math.floor(random() * values.length)] ?? 0
+    for (let trial = 0; trial < 200; trial++) {
+      const layers = Array<BytesByType>(1 + Math.floor(random() * 4)).fill({ Q4_K: 2e7 })
+      const model = { ...randomModel(random, layers.length), layerBytes: layers }
+      const devices = randomDevices(random, 1 + Math.floor(random() * 4), model, 0.2 + random()).map(
+        (device): DeviceProfile => ({
+          ...device,
+          weightBytesPerSec: { Q4_K: oneOf(1e9, 2e9) },
+          hopMs: {},
+          defaultHopMs: oneOf(0, 0, 10),
+        }),
+      )
+      const [exact, judge] = [planExact(devices, model), planExhaustive(devices, model)]
+      expect(priceOf(exact, devices, model)).toEqual(priceOf(judge, devices, model))
+    }
+    const [device] = randomDevices(random, 1, randomModel(random, 4), 4)
+    const twins = ['charlie', 'alice', 'bob'].map((name) => ({ ...device, device: name }) as DeviceProfile)
+    expect(planExact(twins, randomModel(random, 4))).toMatchObject({ plan: { head: 'alice' } })
   })
 
   it('leaves out a device whose hops cost more than it saves, and takes it when memory asks for it', () => {
@@ -124,6 +132,26 @@ describe('the exact planner', () => {
       const roomier = devices.map((device) => ({ ...device, memoryBytes: device.memoryBytes * 1.1 }))
       expect(tpotOf(planExact(roomier, model))).toBeLessThanOrEqual(tpotOf(result))
     }
+  })
+
+  it('lets the head run the last layers beyond eight devices too', () => {
+    const model: ModelProfile = {
+      ...randomModel(createRandom(9), 2),
+      layerBytes: [{ Q4_K: 100e6 }, { Q4_K: 10e6 }],
+      outputBytes: { Q4_K: 50e6 },
+      embeddingBytes: 0,
+      tiedOutput: false,
+      kvBytesPerPosition: 0,
+    }
+    const budgets = [61e6, 101e6, ...Array<number>(8).fill(1e6)]
+    const devices = randomDevices(createRandom(9), 10, model, 1).map((device, index) => ({
+      ...device,
+      memoryBytes: (budgets[index] ?? 0) + bufferBytes,
+    }))
+    const [alice, bob] = devices
+    expect(planExact(devices, model)).toMatchObject({
+      plan: { head: alice?.device, windows: [{ device: bob?.device }, { device: alice?.device }] },
+    })
   })
 
   it('gives a named device a part when asked, at no lower a price', () => {
