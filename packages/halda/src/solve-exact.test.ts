@@ -3,7 +3,7 @@ import { bufferBytes, planCost } from './cost.ts'
 import { planExhaustive } from './exhaustive.ts'
 import { createRandom, randomDevices, randomModel, shuffled } from './random-cluster.fixture.ts'
 import { planExact, planWith } from './solve-exact.ts'
-import type { BytesByType, DeviceProfile, ModelProfile, Plan, PlanResult } from './types.ts'
+import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult } from './types.ts'
 
 const tpotOf = (result: PlanResult): number => (result.ok ? result.plan.predictedTpotMs : Infinity)
 
@@ -66,16 +66,22 @@ describe('the exact planner', () => {
 
   it('agrees with the judge on clusters full of ties, and then prefers lower ids', () => {
     const random = createRandom(2)
-    const oneOf = (...values: number[]) => values[Math.floor(random() * values.length)] ?? 0
-    for (let trial = 0; trial < 200; trial++) {
-      const layers = Array<BytesByType>(1 + Math.floor(random() * 4)).fill({ Q4_K: 2e7 })
-      const model = { ...randomModel(random, layers.length), layerBytes: layers }
+    const oneOf = (values: number[]) => values[Math.floor(random() * values.length)] ?? 0
+    for (let trial = 0; trial < 300; trial++) {
+      const model = randomModel(random, 1 + Math.floor(random() * 5))
+      const [rates, hops] =
+        trial % 2 === 0
+          ? [[1e9], [0]]
+          : [
+              [1e9, 2e9],
+              [0, 0, 10],
+            ]
       const devices = randomDevices(random, 1 + Math.floor(random() * 4), model, 0.2 + random()).map(
         (device): DeviceProfile => ({
           ...device,
-          weightBytesPerSec: { Q4_K: oneOf(1e9, 2e9) },
+          weightBytesPerSec: { Q4_K: oneOf(rates) },
           hopMs: {},
-          defaultHopMs: oneOf(0, 0, 10),
+          defaultHopMs: oneOf(hops),
         }),
       )
       const [exact, judge] = [planExact(devices, model), planExhaustive(devices, model)]
@@ -84,6 +90,38 @@ describe('the exact planner', () => {
     const [device] = randomDevices(random, 1, randomModel(random, 4), 4)
     const twins = ['charlie', 'alice', 'bob'].map((name) => ({ ...device, device: name }) as DeviceProfile)
     expect(planExact(twins, randomModel(random, 4))).toMatchObject({ plan: { head: 'alice' } })
+  })
+
+  it('of equally fast rings takes that of fewer devices, then that of fewer hops', () => {
+    const ringOf = (layers: number[], rooms: Record<string, number>) => {
+      const model: ModelProfile = {
+        ...randomModel(createRandom(13), layers.length),
+        layerBytes: layers.map((bytes) => ({ Q4_K: bytes })),
+        outputBytes: { Q4_K: 50e6 },
+        embeddingBytes: 0,
+        tiedOutput: false,
+        kvBytesPerPosition: 0,
+      }
+      const devices = Object.entries(rooms).map(([name, room]): DeviceProfile => ({
+        device: name as DeviceId,
+        memoryBytes: room + bufferBytes,
+        weightBytesPerSec: { Q4_K: 1e9 },
+        diskReadBytesPerSec: 1e9,
+        hopMs: {},
+        defaultHopMs: 0,
+      }))
+      const result = planExact(devices, model)
+      return result.ok && result.plan.windows.map((window) => window.device)
+    }
+    // Bob alone can be head: in the middle of the ring he would hop once more.
+    expect(ringOf([20e6, 20e6, 20e6], { alice: 20e6, bob: 70e6, charlie: 20e6 })).toEqual([
+      'bob',
+      'alice',
+      'charlie',
+    ])
+    // Charlie alone can be head, and of the layers runs the second or none; alice instead would be a fourth device.
+    const rooms = { alice: 10e6, bob: 20e6, charlie: 60e6, dave: 20e6 }
+    expect(ringOf([20e6, 10e6, 20e6], rooms)).toEqual(['bob', 'charlie', 'dave'])
   })
 
   it('leaves out a device whose hops cost more than it saves, and takes it when memory asks for it', () => {
