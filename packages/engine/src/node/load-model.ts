@@ -5,8 +5,8 @@
  */
 import type { Backend, Region } from '../backend/backend.ts'
 import { readHeader, type GgufHeader } from '../gguf/header.ts'
-import { rowBytes } from '../gguf/quant.ts'
-import { shardsOf, type PackedTensor, type Shard } from '../gguf/shards.ts'
+import { shardParts, type ShardPart } from '../gguf/shard-parts.ts'
+import { shardsOf, type Shard } from '../gguf/shards.ts'
 import { modelConfig, type ModelConfig } from '../model/config.ts'
 import { createHead, type CpuHead } from '../model/head-cpu.ts'
 import { createLayers, type CpuLayers } from '../model/layers-cpu.ts'
@@ -39,27 +39,21 @@ export async function loadModel(
 
 async function readShard(source: RangeSource, shard: Shard, backend: Backend): Promise<Region> {
   const region = backend.region(shard.byteLength)
-  for (const tensor of shard.tensors) await readTensor(source, tensor, backend, region)
+  for (const part of shardParts(shard, backend.packing)) await readPart(source, part, region)
   return region
 }
 
-async function readTensor(
-  source: RangeSource,
-  { kind, type, rows, cols, offset, sourceOffset, sourceBytes }: PackedTensor,
-  { packing }: Backend,
-  region: Region,
-): Promise<void> {
-  const pieces = source.stream(sourceOffset, sourceOffset + sourceBytes)
-  const reader = createByteReader(pieces, () => {})
-  if (kind === 'vector') {
-    const values = await reader.take(sourceBytes)
-    region.bytes().set(values, offset)
-    return
-  }
-  const groupBytes = packing.groupBytes(type, cols)
-  for (let row = 0, at = offset; row < rows; row += packing.rowGroup, at += groupBytes) {
-    const count = Math.min(packing.rowGroup, rows - row)
-    const group = await reader.take(count * rowBytes(type, cols))
-    packing.packGroup(type, cols, count, group, region.bytes().subarray(at, at + groupBytes))
+async function readPart(source: RangeSource, part: ShardPart, region: Region): Promise<void> {
+  const { sourceOffset, sourceBytes, unitSourceBytes, unitBytes, pack } = part
+  const reader = createByteReader(source.stream(sourceOffset, sourceOffset + sourceBytes), () => {})
+  try {
+    let at = part.offset
+    for (let done = 0; done < sourceBytes; done += unitSourceBytes) {
+      const unit = await reader.take(Math.min(unitSourceBytes, sourceBytes - done))
+      pack(unit, region.bytes().subarray(at, at + unitBytes))
+      at += unitBytes
+    }
+  } finally {
+    await reader.close()
   }
 }
