@@ -208,15 +208,17 @@ describe('the exact planner', () => {
     }
   })
 
+  // Processor time: the clock also counts what else this machine does.
   it('answers within 50 ms for 16 devices and 128 layers, and for 8 in every order', () => {
     const random = createRandom(7)
     const model = randomModel(random, 128)
     for (const n of [8, 16]) {
       const devices = randomDevices(random, n, model, 0.2)
       const times = Array.from({ length: 9 }, () => {
-        const start = performance.now()
+        const start = process.cpuUsage()
         planExact(devices, model)
-        return performance.now() - start
+        const { user, system } = process.cpuUsage(start)
+        return (user + system) / 1000
       })
       expect(Math.min(...times)).toBeLessThan(50)
     }
