@@ -12,7 +12,9 @@ import { Models } from './views/models.tsx'
 import { Notices } from './views/notices.tsx'
 import { Refused } from './views/refused.tsx'
 import { Settings } from './views/settings.tsx'
+import { Setup } from './views/setup.tsx'
 import { ThisDevice } from './views/this-device.tsx'
+import { WaitingRoom } from './views/waiting-room.tsx'
 import './app.css'
 
 /** One page: the room beside the chat, or one of the two where the screen is narrow. */
@@ -20,6 +22,8 @@ export function App(): JSX.Element {
   const { state, announce } = usePage()
   const [side, setSide] = createSignal<'room' | 'chat'>('room')
   const [settingsOpen, setSettingsOpen] = createSignal(false)
+  const hasModel = () => state.room !== null && state.room.choice !== null
+  const isBlocked = () => state.missing.some(({ severity }) => severity === 'blocks')
   // The first time that a chat is possible is when people want to see it.
   createEffect(
     on(
@@ -48,14 +52,16 @@ export function App(): JSX.Element {
         >
           {readinessInWords(state).short}
         </p>
-        <nav class="sides" aria-label="Parts of the page">
-          <button type="button" aria-pressed={side() === 'room'} onClick={() => setSide('room')}>
-            Room
-          </button>
-          <button type="button" aria-pressed={side() === 'chat'} onClick={() => setSide('chat')}>
-            Chat
-          </button>
-        </nav>
+        <Show when={hasModel()}>
+          <nav class="sides" aria-label="Parts of the page">
+            <button type="button" aria-pressed={side() === 'room'} onClick={() => setSide('room')}>
+              Room
+            </button>
+            <button type="button" aria-pressed={side() === 'chat'} onClick={() => setSide('chat')}>
+              Chat
+            </button>
+          </nav>
+        </Show>
         <button
           type="button"
           class="button icon-only"
@@ -82,6 +88,12 @@ export function App(): JSX.Element {
         }
       >
         <Match when={refusalOf(state.connection)}>{(refusal) => <Refused refusal={refusal()} />}</Match>
+        <Match when={state.room === null || isBlocked()}>
+          <WaitingRoom />
+        </Match>
+        <Match when={!hasModel()}>
+          <Setup />
+        </Match>
       </Switch>
       <Show when={settingsOpen()}>
         <Settings open onClose={() => setSettingsOpen(false)} />

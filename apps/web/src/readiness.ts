@@ -15,7 +15,8 @@ export type ReadinessWords = {
 
 export function readinessInWords(state: Pick<ClusterState, 'readiness' | 'room'>): ReadinessWords {
   const { readiness, room } = state
-  const nameOf = (device: string) => room?.devices.find((view) => view.device === device)?.name ?? 'A device'
+  const nameOf = (device: string) =>
+    room?.devices.find((view) => view.device === device)?.name ?? 'a device that left'
   switch (readiness.phase) {
     case 'no-model':
       return {

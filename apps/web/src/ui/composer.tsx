@@ -2,13 +2,11 @@ import { createSignal, Show, type JSX } from 'solid-js'
 import { Icon } from './icon.tsx'
 import './composer.css'
 
-/**
- * Where a question is written. Enter sends, Shift+Enter breaks the line.
- *
- * @param props.waitsFor why nothing can be sent now, in a sentence; null when it can
- */
+/** Where a question is written. Enter sends, Shift+Enter breaks the line. */
 export function Composer(props: {
-  waitsFor: string | null
+  mayAsk: boolean
+  /** Why it may not, or ''. */
+  hint: string
   busy: boolean
   onSend: (question: string) => void
   onStop: () => void
@@ -16,7 +14,7 @@ export function Composer(props: {
 }): JSX.Element {
   let field!: HTMLTextAreaElement
   const [text, setText] = createSignal('')
-  const canSend = () => props.waitsFor === null && !props.busy && text().trim() !== ''
+  const canSend = () => props.mayAsk && !props.busy && text().trim() !== ''
   props.focusRef(() => field.focus())
 
   const send = () => {
@@ -45,7 +43,7 @@ export function Composer(props: {
           rows="1"
           dir="auto"
           aria-label="Message"
-          aria-describedby="composer-waits"
+          aria-describedby="composer-hint"
           placeholder="Ask the hearth…"
           enterkeyhint="send"
           value={text()}
@@ -80,8 +78,8 @@ export function Composer(props: {
           </button>
         </Show>
       </div>
-      <p id="composer-waits" class="small muted" dir="auto">
-        {props.waitsFor ?? ''}
+      <p id="composer-hint" class="small muted" dir="auto">
+        {props.hint}
       </p>
     </form>
   )

@@ -93,6 +93,7 @@ function Stats(props: { text: string; stats: GenerateStats }): JSX.Element {
     >
       <span class="capitalised">{words().first}</span>
       {words().pace === null ? '' : ` · ${words().pace}`}
+      {' · '}
       <span class="figures">
         TTFT {msDigits(stats().ttftMs)} ms · TPOT {msDigits(stats().tpotMs)} ms
       </span>

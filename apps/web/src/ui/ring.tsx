@@ -4,9 +4,9 @@ import { emberOutline, flameOutline } from './flame-outline.ts'
 import './ring.css'
 
 const width = 360
-const height = 264
-const centre = { x: width / 2, y: 122 }
-const radius = { x: 136, y: 84 }
+const height = 270
+const centre = { x: width / 2, y: 135 }
+const radius = { x: 132, y: 88 }
 /** Above this many, names would overlap; the list beside the picture has them all. */
 const mostNames = 8
 
@@ -49,7 +49,7 @@ export function Ring(props: { seats: Seat[]; burning: boolean; working: boolean 
       <ellipse class="ring-floor" cx={centre.x} cy={centre.y} rx={radius.x} ry={radius.y} />
       <For each={arcs()}>{(outline) => <path class="ring-path" d={outline} />}</For>
       <ellipse class="ring-spark" cx={centre.x} cy={centre.y} rx={radius.x} ry={radius.y} pathLength="100" />
-      <g class="ring-fire" transform={`translate(${centre.x - 34} ${centre.y - 40}) scale(2.85)`}>
+      <g class="ring-fire" transform={`translate(${centre.x - 46} ${centre.y - 48}) scale(3.85)`}>
         <path class="flame-outer" d={flameOutline} />
         <path class="flame-inner" d={emberOutline} />
       </g>
@@ -88,13 +88,14 @@ function SeatPicture(props: { seat: Seat; place: Place; radius: number; named: b
         {Array.from(props.seat.name)[0]?.toUpperCase()}
       </text>
       <Show when={props.seat.isHead && props.radius > 12}>
-        <g transform={`translate(${props.radius * 0.42} ${-props.radius * 1.5}) scale(0.85)`}>
+        <g transform={`translate(${props.radius * 0.5} ${-props.radius * 1.35}) scale(0.8)`}>
           <circle class="seat-badge" cx="12" cy="13" r="12" />
           <path class="flame-outer" d={flameOutline} transform="translate(2.4 3) scale(0.8)" />
         </g>
       </Show>
       <Show when={props.named}>
-        <text class="seat-name" y={props.radius + 17}>
+        {/* Away from the fire: above the upper seats, below the lower ones. */}
+        <text class="seat-name" y={props.place.y < centre.y ? -props.radius - 8 : props.radius + 18}>
           {shortName(props.seat)}
         </text>
       </Show>
@@ -103,7 +104,7 @@ function SeatPicture(props: { seat: Seat; place: Place; radius: number; named: b
 }
 
 const shortName = ({ name, isThisDevice }: Seat): string => {
+  if (isThisDevice) return 'You'
   const characters = Array.from(name)
-  const short = characters.length > 13 ? `${characters.slice(0, 12).join('')}…` : name
-  return isThisDevice ? `${short} (you)` : short
+  return characters.length > 15 ? `${characters.slice(0, 14).join('').trimEnd()}…` : name
 }

@@ -79,7 +79,9 @@ export function Chat(): JSX.Element {
           </button>
         </Show>
         <Composer
-          waitsFor={waitsFor()}
+          mayAsk={waitsFor() === null}
+          // An empty chat says it in its middle.
+          hint={chat.turns().length > 0 ? (waitsFor() ?? '') : ''}
           busy={chat.busy()}
           onSend={ask}
           onStop={chat.stop}
