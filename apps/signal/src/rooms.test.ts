@@ -204,8 +204,9 @@ describe('floods', () => {
     )
     const widest = (name: string) => ({ ...profileOf(name), hopMs: wide, weightBytesPerSec: wide })
     const bytes = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`Q${i}`, Number.MAX_SAFE_INTEGER]))
-    const heavy = choiceOf('heavy', 1024)
-    heavy.profile.layerBytes = heavy.profile.layerBytes.map(() => bytes)
+    const deep = choiceOf('heavy', 1024)
+    const layerBytes = deep.profile.layerBytes.map(() => bytes)
+    const heavy = { ...deep, profile: { ...deep.profile, layerBytes } }
     const far = (n: number) => `${n}`.padEnd(64, 'x') as DeviceId
     const windows = Array.from({ length: 1024 }, (_, firstLayer) => ({
       device: far(firstLayer),

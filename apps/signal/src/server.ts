@@ -1,0 +1,97 @@
+/**
+ * Starts and stops the server: in its own process from `index.ts`, inside another one in tests and experiments.
+ *
+ * @module
+ */
+import { existsSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { createAdaptorServer, type WebSocketServerLike } from '@hono/node-server'
+import { plan } from '@hearth/halda'
+import { createApp } from './app.ts'
+import { createModelFiles } from './model-files.ts'
+import { createRooms } from './rooms.ts'
+import { createSockets } from './sockets.ts'
+
+export type ServerOptions = {
+  /** 0 takes any free port. */
+  port: number
+  /** Address to listen at; '0.0.0.0' is all of this machine's. */
+  host: string
+  /** Folder of the built PWA. */
+  webRoot: string
+  /** Folders whose GGUF files are offered; where two have a file of one name, the first wins. */
+  modelsDirs: readonly string[]
+  /** Told what goes on, in sentences. */
+  log?: (sentence: string) => void
+}
+
+export type RunningServer = {
+  /** How this machine itself reaches it. On localhost browsers grant what they otherwise keep for HTTPS. */
+  url: string
+  port: number
+  /** Says goodbye to every device and frees the port. */
+  close(): Promise<void>
+}
+
+/** @throws Error with a sentence when the page is not built, a folder is missing or the port cannot be had */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { host, webRoot, modelsDirs, log = () => {} } = options
+  if (!existsSync(join(webRoot, 'index.html'))) {
+    throw new Error(`The page is not built: there is no index.html in ${webRoot}. Run "npm run build" first.`)
+  }
+  for (const dir of modelsDirs) {
+    if (!existsSync(dir))
+      throw new Error(`There is no folder ${dir} to take models from. Make it, or name another.`)
+  }
+
+  const rooms = createRooms(plan)
+  const sockets = createSockets(rooms)
+  const app = createApp({ rooms, sockets, models: createModelFiles(modelsDirs), webRoot })
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    // The same thing; only @types/ws spells its optional fields otherwise.
+    websocket: { server: sockets.server as WebSocketServerLike },
+    // The process may belong to somebody else, who wants its own Request and Response.
+    overrideGlobalObjects: false,
+  })
+  const port = await new Promise<number>((resolve, reject) => {
+    server.once('error', (error) => reject(portTrouble(error, options)))
+    server.listen(options.port, host, () => resolve((server.address() as AddressInfo).port))
+  })
+  const url = `http://${isHere(host) ? 'localhost' : host}:${port}`
+  log(`Listening at ${url}.`)
+
+  return {
+    url,
+    port,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      await sockets.close()
+      if ('closeAllConnections' in server) server.closeAllConnections()
+      await closed
+      log(`Closed ${url}.`)
+    },
+  }
+}
+
+const isHere = (host: string): boolean => ['0.0.0.0', '::', '127.0.0.1', '::1', 'localhost'].includes(host)
+
+function portTrouble(error: NodeJS.ErrnoException, { port, host }: ServerOptions): Error {
+  const next = `Choose another: PORT=${port === 8787 ? 8788 : 8787} npm start.`
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new Error(
+        `Port ${port} is taken by another program, perhaps another Hearth. Stop it, or: ${next}`,
+      )
+    case 'EACCES':
+      return new Error(`This user may not open port ${port}. ${next}`)
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new Error(
+        `This machine has no address ${host}. Leave HOST out to listen at all of its addresses.`,
+      )
+    default:
+      return error
+  }
+}
