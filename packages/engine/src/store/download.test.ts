@@ -173,7 +173,7 @@ test('a full disk says how much is missing, and what was stored is not fetched a
   other.close()
   await expect(downloadShard(options())).rejects.toMatchObject({
     code: 'storage-full',
-    message: expect.stringContaining('50000 bytes more'),
+    message: expect.stringContaining('50000 bytes of layer-003'),
   })
   expect((await storedRecord(shelf, name))?.storedBytes).toBe(200_000)
   await shelf.store.remove({ model: 'beta' })

@@ -48,6 +48,8 @@ export type DownloadOptions = Shelf & {
 
 /** Ranges with less than this between them are fetched as one: a request costs more than these bytes. */
 const mergeGapBytes = 64 * 1024
+/** Progress is told in steps of this: some for every layer, and few enough to cross to the page. */
+const reportBytes = 128 * 1024
 
 /**
  * Stores a shard; returns at once when it is stored already.
@@ -82,17 +84,21 @@ async function fill(
   report: (packedBytes: number, fetchedBytes: number) => void,
 ): Promise<void> {
   let fetchedBytes = 0
-  report(writer.position, fetchedBytes)
+  let reportedBytes = writer.position
+  const onPacked = () => {
+    if (writer.position - reportedBytes < reportBytes) return
+    reportedBytes = writer.position
+    report(reportedBytes, fetchedBytes)
+  }
+  report(reportedBytes, fetchedBytes)
   for (const run of runsFrom(writer.position, parts)) {
-    const reader = createByteReader(source.stream(run.start, run.end, signal), (pieceBytes) => {
-      fetchedBytes += pieceBytes
-      report(writer.position, fetchedBytes)
-    })
+    const pieces = source.stream(run.start, run.end, signal)
+    const reader = createByteReader(pieces, (byteLength) => (fetchedBytes += byteLength))
     try {
       let at = run.start
       for (const remainder of run.remainders) {
         await reader.skip(remainder.start - at)
-        await packPart(remainder, reader, writer)
+        await packPart(remainder, reader, writer, onPacked)
         at = remainder.end
       }
     } finally {
@@ -134,6 +140,7 @@ async function packPart(
   { part, firstUnit, start, end }: Remainder,
   reader: ByteReader,
   writer: PieceWriter,
+  onPacked: () => void,
 ): Promise<void> {
   await appendZeros(writer, part.offset)
   const packed = new Uint8Array(part.unitBytes)
@@ -143,6 +150,7 @@ async function packPart(
     // After a reload the first unit is partly stored already.
     await writer.append(packed.subarray(writer.position - offset))
     offset += part.unitBytes
+    onPacked()
   }
 }
 

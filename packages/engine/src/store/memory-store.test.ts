@@ -20,7 +20,10 @@ describe('a store in memory', () => {
     alice.write(new Uint8Array(60), 0)
     alice.write(new Uint8Array(60), 0)
     expect(() => bob.write(new Uint8Array(50), 0)).toThrow(
-      expect.objectContaining({ code: 'storage-full', message: expect.stringContaining('10 bytes more') }),
+      expect.objectContaining({
+        code: 'storage-full',
+        message: expect.stringContaining('10 bytes of layer-000'),
+      }),
     )
     bob.write(new Uint8Array(40), 0)
     alice.close()

@@ -27,10 +27,11 @@ export const endsEarly = (name: FileName, wantedBytes: number, byteLength: numbe
     `${name.file} ends at byte ${byteLength} on this device, but ${wantedBytes} bytes were expected; it has to be fetched again.`,
   )
 
-export const storageFull = (name: FileName, missingBytes: number, cause?: unknown) =>
+/** @param missingBytes absent when the browser did not even make the file */
+export const storageFull = (name: FileName, missingBytes?: number, cause?: unknown) =>
   new EngineError(
     'storage-full',
-    `This device's storage is full: ${name.file} needs ${missingBytes} bytes more than there is room for. Remove a model that you no longer use, or free space on the device, then try again; what is stored so far stays.`,
+    `This device's storage is full: no room is left for ${missingBytes === undefined ? '' : `${missingBytes} bytes of `}${name.file}. Remove a model that you no longer use, or free space on the device, then try again; what is stored so far stays.`,
     { cause },
   )
 

@@ -77,6 +77,7 @@ test('bytes that do not match their digest are fetched again, and never handed o
 test('a server that ignores ranges is found out before the whole file arrives', async () => {
   const { server, source } = await serve({ ignoreRanges: true })
   await expect(source.describe()).rejects.toEqual(failure('no-ranges', 'whole file'))
+  await expect.poll(server.openAnswers).toBe(0)
   expect(server.servedBytes()).toBeLessThan(content.length)
 })
 
@@ -155,11 +156,14 @@ test("the room's version is taken without asking, and any other refused", async 
 })
 
 test('a silent server does not hang the download', async () => {
-  const { server, source } = await serve({ stall: true }, { stallMs: 50, retryDelaysMs: [1] })
-  server.behaviour.stall = false
-  await source.describe()
-  server.behaviour.stall = true
-  await expect(read(source.stream(0, 10))).rejects.toEqual(failure('model-unreachable', 'silent for 0.05 s'))
+  const { source } = await serve({ stallAfterBytes: 5 }, { stallMs: 50, retryDelaysMs: [1] })
+  expect((await source.describe()).sizeBytes).toBe(content.length)
+  expect(await read(source.stream(0, 5))).toHaveLength(5)
+  expect(await read(source.stream(0, 12))).toEqual(Buffer.from(content.subarray(0, 12)))
+  const mute = await serve({ stallAfterBytes: 0 }, { stallMs: 50, retryDelaysMs: [1] })
+  await expect(read(mute.source.stream(0, 10))).rejects.toEqual(
+    failure('model-unreachable', 'silent for 0.05 s'),
+  )
 })
 
 test('an abort stops reading, waiting and describing', async () => {

@@ -24,8 +24,8 @@ export type RangeServerBehaviour = {
   cutAfterBytes?: number
   /** Ends each answer properly after so many bytes, as a proxy with a truncated cache would. */
   endAfterBytes?: number
-  /** Sends headers and then nothing. */
-  stall?: boolean
+  /** Falls silent after so many bytes of each answer's content. */
+  stallAfterBytes?: number
 }
 
 export type RangeServer = {
@@ -33,6 +33,8 @@ export type RangeServer = {
   behaviour: RangeServerBehaviour
   /** Content bytes handed to sockets so far. */
   servedBytes(): number
+  /** Answers that are still being sent. */
+  openAnswers(): number
   /** The Range header of each request so far. */
   ranges(): readonly string[]
   close(): Promise<void>
@@ -47,12 +49,12 @@ export async function createRangeServer(
   const current: RangeServerBehaviour = { content, headers: { ETag: '"v1"' }, ...behaviour }
   const ranges: string[] = []
   let servedBytes = 0
+  let openAnswers = 0
 
   async function send(response: ServerResponse, bytes: Uint8Array): Promise<void> {
-    const { cutAfterBytes = Infinity, endAfterBytes = Infinity, stall } = current
+    const { cutAfterBytes = Infinity, endAfterBytes = Infinity, stallAfterBytes = Infinity } = current
     response.flushHeaders()
-    if (stall) return
-    const limit = Math.min(bytes.length, cutAfterBytes, endAfterBytes)
+    const limit = Math.min(bytes.length, cutAfterBytes, endAfterBytes, stallAfterBytes)
     function* pieces() {
       for (let at = 0; at < limit; at += writeBytes) {
         const piece = bytes.subarray(at, Math.min(limit, at + writeBytes))
@@ -62,6 +64,7 @@ export async function createRangeServer(
     }
     try {
       await pipeline(Readable.from(pieces()), response, { end: false })
+      if (stallAfterBytes < bytes.length) return
       if (cutAfterBytes < bytes.length) response.destroy()
       else response.end()
     } catch {
@@ -70,6 +73,8 @@ export async function createRangeServer(
   }
 
   const server = createServer((request, response) => {
+    openAnswers++
+    response.once('close', () => openAnswers--)
     const { content, headers, status, ignoreRanges, digest, endAfterBytes } = current
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     if (request.method === 'HEAD') return void response.setHeader('Content-Length', content.length).end()
@@ -96,6 +101,7 @@ export async function createRangeServer(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.gguf`,
     behaviour: current,
     servedBytes: () => servedBytes,
+    openAnswers: () => openAnswers,
     ranges: () => ranges,
     async close() {
       server.closeAllConnections()
