@@ -7,6 +7,7 @@ import { createCluster, EngineError, type Cluster, type ClusterState } from '@he
 import { onCleanup } from 'solid-js'
 import { createStore, reconcile } from 'solid-js/store'
 import type { Overrides } from './overrides.ts'
+import type { RememberedRoom } from './remembered-room.ts'
 
 export type {
   Abilities,
@@ -34,16 +35,30 @@ declare global {
   }
 }
 
-/** Starts this device, in the room that the address names or in a new one. */
-export async function openCluster(overrides: Overrides): Promise<Cluster> {
+/**
+ * Starts this device, in the room that the address names, else in the room it was in last: who opens Hearth from the
+ * home screen brings no link. Else in a new one.
+ */
+export async function openCluster(overrides: Overrides, room: RememberedRoom): Promise<Cluster> {
+  const { origin, pathname, search, hash } = window.location
+  const fragment = hash === '' ? room.fragment() : hash
   const cluster = await createCluster({
-    location: { href: window.location.href, origin: window.location.origin },
-    setFragment: (fragment) => history.replaceState(history.state, '', `#${fragment.replace(/^#/, '')}`),
+    location: { href: `${origin}${pathname}${search}${fragment}`, origin },
+    setFragment: showFragment,
     ...overrides.cluster,
+  })
+  if (hash === '' && fragment !== '') showFragment(fragment)
+  cluster.subscribe(({ joinLink }) => {
+    if (joinLink !== null) room.remember(new URL(joinLink).hash)
   })
   if (overrides.name !== null) cluster.rename(overrides.name)
   window.hearth = cluster
   return cluster
+}
+
+/** Into the address bar, so that a reload comes back to the same room. Not a navigation: nothing loads. */
+function showFragment(fragment: string): void {
+  history.replaceState(history.state, '', `#${fragment.replace(/^#/, '')}`)
 }
 
 /**

@@ -4,6 +4,7 @@ import { App } from './app.tsx'
 import { openCluster, sentenceOf, type Cluster } from './cluster.ts'
 import { parseOverrides } from './overrides.ts'
 import { createPage, PageContext } from './page.ts'
+import { availableStorage, createRememberedRoom } from './remembered-room.ts'
 import { createAnnouncer } from './ui/announcer.tsx'
 import { Flame } from './ui/flame.tsx'
 import { Breakdown } from './views/breakdown.tsx'
@@ -12,6 +13,7 @@ import './styles/base.css'
 import './styles/controls.css'
 
 const overrides = parseOverrides(location.search)
+const storage = availableStorage()
 
 // Another room's link opened in this tab changes the fragment alone, and the browser loads no page for that.
 window.addEventListener('hashchange', () => location.reload())
@@ -19,7 +21,7 @@ window.addEventListener('hashchange', () => location.reload())
 function Root(): JSX.Element {
   const [cluster, setCluster] = createSignal<Cluster>()
   const [problem, setProblem] = createSignal<string>()
-  openCluster(overrides).then(
+  openCluster(overrides, createRememberedRoom(storage)).then(
     (opened) => setCluster(() => opened),
     (thrown: unknown) => setProblem(sentenceOf(thrown)),
   )
@@ -48,7 +50,7 @@ function Opening(): JSX.Element {
 function OpenPage(props: { cluster: Cluster }): JSX.Element {
   const { announce, Region } = createAnnouncer()
   return (
-    <PageContext.Provider value={createPage(props.cluster, overrides, announce)}>
+    <PageContext.Provider value={createPage(props.cluster, overrides, storage, announce)}>
       <App />
       <Region />
     </PageContext.Provider>

@@ -29,13 +29,18 @@ const defaultTemperature = 0.7
 const defaultMaxTokens = 1024
 
 /** To be called inside a component: what it makes lives as long as that. */
-export function createPage(cluster: Cluster, overrides: Overrides, announce: Page['announce']): Page {
+export function createPage(
+  cluster: Cluster,
+  overrides: Overrides,
+  storage: Storage | null,
+  announce: Page['announce'],
+): Page {
   const state = followCluster(cluster)
   const sampling = {
     temperature: overrides.temperature ?? defaultTemperature,
     maxTokens: overrides.maxTokens ?? defaultMaxTokens,
   }
-  const chat = createChat(cluster, sampling, availableStorage())
+  const chat = createChat(cluster, sampling, storage)
   const isServing = () =>
     chat.busy() || seatsOf(state).some(({ isThisDevice, isInRing }) => isThisDevice && isInRing)
   return {
@@ -46,15 +51,6 @@ export function createPage(cluster: Cluster, overrides: Overrides, announce: Pag
     installation: createInstallation(),
     presence: createPresence(isServing),
     announce,
-  }
-}
-
-/** Browsers that keep nothing throw at the mere sight of `localStorage`. */
-function availableStorage(): Storage | null {
-  try {
-    return window.localStorage
-  } catch {
-    return null
   }
 }
 

@@ -17,7 +17,7 @@ it('names who is waited for, and who failed', () => {
   expect(wordsOf({ phase: 'waiting', for: [bob] }).sentence).toBe('Waiting for Bob to come back.')
   expect(
     wordsOf({ phase: 'failed', device: bob, code: 'storage-full', message: 'The disk is full.' }),
-  ).toEqual({
+  ).toMatchObject({
     short: 'Failed',
     sentence: 'Bob: The disk is full.',
   })
@@ -31,7 +31,7 @@ it('waits for a device that the room no longer names', () => {
 })
 
 it('counts what is loaded, and never says 100 % before the end', () => {
-  expect(wordsOf({ phase: 'loading', loadedBytes: 7_290_000, totalBytes: 7_300_000 })).toEqual({
+  expect(wordsOf({ phase: 'loading', loadedBytes: 7_290_000, totalBytes: 7_300_000 })).toMatchObject({
     short: 'Loading 99 %',
     sentence: 'The devices are loading their layers: 7.3 MB of 7.3 MB.',
   })

@@ -9,6 +9,8 @@ import { bytesInWords, namesInWords } from './words.ts'
 export type ReadinessWords = {
   /** A few words for the header. */
   short: string
+  /** Above the empty chat. */
+  title: string
   /** A sentence: what is, and what a person can do. */
   sentence: string
 }
@@ -21,30 +23,41 @@ export function readinessInWords(state: Pick<ClusterState, 'readiness' | 'room'>
     case 'no-model':
       return {
         short: 'No model yet',
+        title: 'No model yet',
         sentence: 'Choose a model for this room, and it will be ready to chat.',
       }
     case 'no-plan':
-      return { short: 'Does not fit', sentence: readiness.message }
+      return { short: 'Does not fit', title: 'This model does not fit', sentence: readiness.message }
     case 'loading': {
       const { loadedBytes, totalBytes } = readiness
       const percent = totalBytes > 0 ? Math.floor((100 * loadedBytes) / totalBytes) : 0
       return {
         short: `Loading ${percent} %`,
+        title: 'Warming up',
         sentence: `The devices are loading their layers: ${bytesInWords(loadedBytes)} of ${bytesInWords(totalBytes)}.`,
       }
     }
     case 'connecting':
-      return { short: 'Connecting', sentence: 'The devices are connecting to each other.' }
+      return {
+        short: 'Connecting',
+        title: 'Warming up',
+        sentence: 'The devices are connecting to each other.',
+      }
     case 'waiting': {
       const names = readiness.for.map(nameOf)
       return {
         short: 'Waiting',
+        title: 'Somebody is missing',
         sentence: `Waiting for ${names.length > 0 ? namesInWords(names) : 'a device'} to come back.`,
       }
     }
     case 'ready':
-      return { short: 'Ready', sentence: 'The room is ready to chat.' }
+      return { short: 'Ready', title: 'What shall we talk about?', sentence: 'The room is ready to chat.' }
     case 'failed':
-      return { short: 'Failed', sentence: `${nameOf(readiness.device)}: ${readiness.message}` }
+      return {
+        short: 'Failed',
+        title: 'A device could not go on',
+        sentence: `${nameOf(readiness.device)}: ${readiness.message}`,
+      }
   }
 }

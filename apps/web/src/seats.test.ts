@@ -79,7 +79,11 @@ describe('seats around the hearth', () => {
 
   it('say which layers they run, over all rounds', () => {
     const [head, own] = seats(view(alice, ready), view(bob, ready))
-    expect([head?.layerRanges, head?.layers, head?.sentence]).toEqual(['0-1,5-5', 3, 'Head; 3 of 6 layers'])
+    expect([head?.layerRanges, head?.layers, head?.sentence]).toEqual([
+      '0-1,5-5',
+      3,
+      '3 of 6 layers, and the head',
+    ])
     expect([own?.layerRanges, own?.sentence, own?.link]).toEqual(['2-4', '3 of 6 layers', null])
   })
 
@@ -88,7 +92,7 @@ describe('seats around the hearth', () => {
     const [now] = seats(view(bob, { ...loading, plan: 2 }))
     expect([now?.phase, now?.progress, now?.sentence]).toEqual(['loading', 0.25, 'Loading 1.0 MB of 4.0 MB'])
     const [stale] = seats(view(bob, { ...loading, plan: 1 }))
-    expect([stale?.phase, stale?.sentence]).toEqual(['idle', 'Head; 3 of 6 layers; getting ready'])
+    expect([stale?.phase, stale?.sentence]).toEqual(['idle', '3 of 6 layers, and the head; getting ready'])
   })
 
   it('tell trouble before anything else', () => {

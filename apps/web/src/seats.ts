@@ -89,5 +89,5 @@ function sentenceOf(seat: Omit<Seat, 'sentence'>, { profile, status }: DeviceVie
 function layersInWords({ layers, isHead }: Pick<Seat, 'layers' | 'isHead'>, { choice }: RoomView): string {
   const total = choice?.profile.nLayers
   const share = layers === 0 ? 'No layers' : total ? `${layers} of ${total} layers` : `${layers} layers`
-  return isHead ? `Head; ${share.toLowerCase()}` : share
+  return isHead ? `${share}, and the head` : share
 }

@@ -18,18 +18,22 @@ const placeOf = (index: number, count: number): Place => {
   return { x: centre.x + radius.x * Math.cos(angle), y: centre.y + radius.y * Math.sin(angle) }
 }
 
-/** Along the ellipse, clockwise, from one seat to the next. */
-const arc = (from: Place, to: Place) => `M${from.x} ${from.y}A${radius.x} ${radius.y} 0 0 1 ${to.x} ${to.y}`
+/** Along the ellipse, clockwise, over `share` of it. */
+const arc = (from: Place, to: Place, share: number) =>
+  `M${from.x} ${from.y}A${radius.x} ${radius.y} 0 ${share > 0.5 ? 1 : 0} 1 ${to.x} ${to.y}`
 
 /** The devices as seats around a hearth. A picture of what the list of devices says in words. */
 export function Ring(props: { seats: Seat[]; burning: boolean; working: boolean }): JSX.Element {
   const seatRadius = () => (props.seats.length <= 6 ? 22 : props.seats.length <= 12 ? 16 : 9)
   const arcs = createMemo(() => {
+    const all = props.seats.length
     const inRing = props.seats.filter(({ isInRing }) => isInRing).length
     if (inRing < 2) return []
-    return Array.from({ length: inRing }, (_, index) =>
-      arc(placeOf(index, props.seats.length), placeOf((index + 1) % inRing, props.seats.length)),
+    const hops = Array.from({ length: inRing - 1 }, (_, index) =>
+      arc(placeOf(index, all), placeOf(index + 1, all), 1 / all),
     )
+    // The last seat's way back to the head passes those who sit outside of the ring.
+    return [...hops, arc(placeOf(inRing - 1, all), placeOf(0, all), 1 - (inRing - 1) / all)]
   })
   return (
     <svg

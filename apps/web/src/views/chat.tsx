@@ -94,20 +94,14 @@ export function Chat(): JSX.Element {
 
 function Welcome(props: { onPick: (question: string) => void }): JSX.Element {
   const { state } = usePage()
+  const isReady = () => state.readiness.phase === 'ready'
+  const words = () => readinessInWords(state)
   return (
-    <div class="welcome">
+    <div class="welcome" classList={{ cold: !isReady() }}>
       <Flame />
-      <Show
-        when={state.readiness.phase === 'ready'}
-        fallback={
-          <>
-            <h3>Warming up</h3>
-            <p class="muted">{readinessInWords(state).sentence}</p>
-          </>
-        }
-      >
-        <h3>What shall we talk about?</h3>
-        <p class="muted">Your words stay on the devices of this room.</p>
+      <h3>{words().title}</h3>
+      <p class="muted">{isReady() ? 'Your words stay on the devices of this room.' : words().sentence}</p>
+      <Show when={isReady()}>
         <ul class="plain suggestions" aria-label="Suggestions">
           <Index each={suggestionsFor(state.room?.choice?.model.url)}>
             {(question) => (

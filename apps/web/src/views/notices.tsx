@@ -56,6 +56,7 @@ export function Notices(): JSX.Element {
 }
 
 function Offline(props: { retryAtMs: number }): JSX.Element {
+  const { state } = usePage()
   const [nowMs, setNowMs] = createSignal(Date.now())
   const timer = setInterval(() => setNowMs(Date.now()), 500)
   onCleanup(() => clearInterval(timer))
@@ -65,7 +66,10 @@ function Offline(props: { retryAtMs: number }): JSX.Element {
   }
   return (
     <div class="notice small" data-testid="offline">
-      <p>The server is out of reach; {when()}. Chats between linked devices go on.</p>
+      <p>
+        The server is out of reach; {when()}.
+        <Show when={state.readiness.phase === 'ready'}> Chats between the devices go on meanwhile.</Show>
+      </p>
     </div>
   )
 }
