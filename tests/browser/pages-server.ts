@@ -18,6 +18,8 @@ export async function servePages(): Promise<{ url: string; close(): Promise<void
     server: {
       host: '127.0.0.1',
       port: 0,
+      // Specs give the server other names, as a house does.
+      allowedHosts: true,
       // A page must not reload in the middle of a test because somebody saved a file.
       hmr: false,
       watch: null,

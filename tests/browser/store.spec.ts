@@ -1,7 +1,9 @@
-import { expect } from '@playwright/test'
+import { fileURLToPath } from 'node:url'
+import { chromium, expect } from '@playwright/test'
 import { xxh32 } from '../../packages/engine/src/store/checksum.ts'
 import { noise } from '../../packages/engine/src/testing/noise.ts'
 import { createRangeServer, type RangeServer } from '../../packages/engine/src/testing/range-server.ts'
+import { chromiumArgs, chromiumPath } from '../chromium.ts'
 import { inWorker, test } from './browser-test.ts'
 
 const script = '/store.worker.ts'
@@ -114,4 +116,31 @@ test('a write that is short without an exception is a full disk too', async ({ p
   expect(await inWorker(page, script, 'download', server.url)).toBe('stored')
   expect(server.servedBytes() - before).toBe(content.length - mebibyte + 1)
   expect(await inWorker(page, script, 'storedHash', content.length)).toBe(hash)
+})
+
+test('outside a dedicated worker there is no store, and a sentence says so', async ({ page, pagesUrl }) => {
+  await page.goto(pagesUrl)
+  const module = new URL('../../packages/engine/src/store/opfs-store.ts', import.meta.url)
+  const answer = await page.evaluate(
+    async (path) => {
+      const { createOpfsStore } = (await import(path)) as { createOpfsStore(): Promise<unknown> }
+      return createOpfsStore().catch((thrown: unknown) => String(thrown))
+    },
+    `/@fs${fileURLToPath(module)}`,
+  )
+  expect(answer).toMatch(/no storage for models.*synchronous file access/)
+})
+
+test('a page that came by plain http is told what to do', async ({ pagesUrl }) => {
+  const browser = await chromium.launch({
+    executablePath: await chromiumPath(),
+    args: [...chromiumArgs, '--host-resolver-rules=MAP hearth.test 127.0.0.1'],
+  })
+  try {
+    const page = await browser.newPage()
+    await page.goto(pagesUrl.replace('127.0.0.1', 'hearth.test'))
+    await expect(inWorker(page, script, 'stored')).rejects.toThrow(/did not come by https.*localhost/)
+  } finally {
+    await browser.close()
+  }
 })
