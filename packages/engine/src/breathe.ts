@@ -7,19 +7,29 @@
  * @module
  */
 const waiting: (() => void)[] = []
-let port: MessagePort | null = null
+
+/** Under Node an open port keeps the process alive: this one only while somebody waits. */
+type HoldingPort = MessagePort & { ref?(): void; unref?(): void }
+
+let ports: { here: MessagePort; there: HoldingPort } | null = null
 
 /** Resolves in a later task; in order for several callers. */
 export function breathe(): Promise<void> {
-  if (port === null) {
-    const channel = new MessageChannel()
-    channel.port2.onmessage = () => waiting.shift()?.()
-    // Under Node an open port would keep the process alive.
-    ;(channel.port2 as MessagePort & { unref?: () => void }).unref?.()
-    port = channel.port1
-  }
+  const { here, there } = (ports ??= open())
   return new Promise((resolve) => {
+    there.ref?.()
     waiting.push(resolve)
-    port!.postMessage(0)
+    here.postMessage(0)
   })
+}
+
+function open(): { here: MessagePort; there: HoldingPort } {
+  const { port1: here, port2 } = new MessageChannel()
+  const there: HoldingPort = port2
+  there.onmessage = () => {
+    waiting.shift()?.()
+    if (waiting.length === 0) there.unref?.()
+  }
+  there.unref?.()
+  return { here, there }
 }
