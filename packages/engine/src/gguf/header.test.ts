@@ -1,17 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { readdirSync, readFileSync } from 'node:fs'
 import { gguf } from '@huggingface/gguf'
 import { describe, expect, it } from 'vitest'
 import { EngineError } from '../errors.ts'
 import { createPrng } from '../model/prng.ts'
 import { bytesSource } from '../testing/bytes-source.ts'
 import { writeGguf } from '../testing/gguf-writer.ts'
+import { hasSharedFiles, noSharedFiles, sharedPath } from '../testing/shared-files.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
 import { type GgufHeader, parseHeader, readHeader } from './header.ts'
 
-const root = new URL('../../../../', import.meta.url)
-const demo = readFileSync(new URL('public/models/demo-q8_0.gguf', root))
-const golden = fileURLToPath(new URL('../shared/golden/', root))
+const demo = readFileSync(new URL('../../../../public/models/demo-q8_0.gguf', import.meta.url))
 
 /** The same header by @huggingface/gguf, in our words. */
 async function theirs(
@@ -82,16 +80,16 @@ describe('the header of the demo model', () => {
   })
 })
 
-describe.skipIf(!existsSync(golden))('golden headers (skipped without ../shared)', () => {
-  const files = ['models', 'vocab'].flatMap((folder) =>
-    existsSync(`${golden}${folder}`)
-      ? readdirSync(`${golden}${folder}`)
+describe.skipIf(!hasSharedFiles)(`golden headers (${hasSharedFiles ? 'golden' : noSharedFiles})`, () => {
+  const files = ['golden/models', 'golden/vocab'].flatMap((folder) =>
+    hasSharedFiles
+      ? readdirSync(sharedPath(folder))
           .filter((name) => name.endsWith('.gguf'))
           .map((name) => `${folder}/${name}`)
       : [],
   )
   it.each(files)('%s is what @huggingface/gguf reads, and its tensors fill the file', async (name) => {
-    const bytes = readFileSync(golden + name)
+    const bytes = readFileSync(sharedPath(name))
     const ours = await readHeader(bytesSource(bytes))
     const { tensors, ...rest } = await theirs(bytes)
     expect({ ...ours, metadata: withoutMarks(ours.metadata) }).toMatchObject(rest)
