@@ -71,7 +71,7 @@ const ModelProfileSchema = v.object({
   name: Name,
   nLayers: v.pipe(Count, v.minValue(1), v.maxValue(maxLayers)),
   dim: v.pipe(Count, v.minValue(1), v.maxValue(65_535)),
-  layerBytes: v.pipe(v.array(shortRecord(Count)), v.minLength(1), v.maxLength(maxLayers)),
+  layerBytes: v.pipe(v.array(shortRecord(Count)), v.minLength(1), v.maxLength(maxLayers), v.readonly()),
   outputBytes: shortRecord(Count),
   embeddingBytes: Count,
   tiedOutput: v.boolean(),

@@ -15,8 +15,8 @@ export interface Layers {
    *   grow, leaving it as it was
    */
   run(a: Activation, count: number): Promise<Activation>
-  /** Drops a session's KV cache. */
-  release(session: number): void
+  /** Drops a session's KV cache, or all of them. */
+  release(session?: number): void
   kvBytes(): number
 }
 

@@ -230,6 +230,8 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     },
     offeredModels: () => fetchOfferedModels(origin),
     async choose(source, request = { split: 'fastest' }) {
+      // Granted silently or not at all by Chromium and Safari; Firefox asks, and this is the moment to.
+      void navigator.storage.persist()
       const choice = await needEngine().call({ type: 'inspect', source })
       if (choice) session?.socket.send({ type: 'choose', choice: { ...choice, request } })
     },

@@ -15,11 +15,14 @@ import type { Ring } from '../ring/ring.ts'
 /** Conversations whose KV cache is kept; the one unused for longest goes first. */
 const maxSessions = 8
 const maxQueuedPerDevice = 4
+/** As long as a reload takes. */
+const patienceMs = 15_000
+const obstacleEveryMs = 50
 
 /** The text side of a model. */
 export type Speech = {
-  /** The conversation in the model's own template, ready for the answer. */
-  encodeChat(messages: readonly ChatMessage[]): number[]
+  /** The conversation in the model's own template, ready for the answer; `cached` answers keep their tokens. */
+  encodeChat(messages: readonly ChatMessage[], cached: readonly number[]): number[]
   isEnd(token: number): boolean
   /** Turns ids into text without splitting a character. */
   createDecoder(): { push(token: number): string; flush(): string }
@@ -93,16 +96,15 @@ export function createChatService(service: ChatServiceOptions): ChatService {
   }
 
   async function answer(job: Job): Promise<void> {
-    const why = obstacle()
-    if (why) throw why
-    const prompt = speech.encodeChat(job.messages)
+    await clear(job.aborter.signal)
+    const session = sessionOf(job)
+    const prompt = speech.encodeChat(job.messages, session.cached)
     if (prompt.length >= contextLength) {
       throw new EngineError(
         'context-full',
         `This conversation has ${prompt.length} tokens and the room holds ${contextLength - 1}. Start a new chat, or ask in fewer words.`,
       )
     }
-    const session = sessionOf(job)
     try {
       await speak(job, prompt, session)
     } catch (thrown) {
@@ -110,6 +112,16 @@ export function createChatService(service: ChatServiceOptions): ChatService {
       if (toEngineError(thrown).code !== 'kv-lost') throw thrown
       session.cached.length = 0
       await speak(job, prompt, session)
+    }
+  }
+
+  /** Waits for a device that is just coming back, for a while. */
+  async function clear(signal: AbortSignal): Promise<void> {
+    for (let waitedMs = 0; ; waitedMs += obstacleEveryMs) {
+      const why = obstacle()
+      if (!why || signal.aborted) return
+      if (waitedMs >= patienceMs) throw why
+      await new Promise((resolve) => setTimeout(resolve, obstacleEveryMs))
     }
   }
 

@@ -1,0 +1,294 @@
+import type { DeviceId, LayerWindow } from '@hearth/halda'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createReferenceBackend } from '../backend/reference.ts'
+import type { ChatEvent, ChatMessage, DeviceStatus, ModelChoice, RoomView } from '../protocol.ts'
+import { parseControlMessage } from '../protocol.ts'
+import { createMemoryLinks } from '../ring/memory-link.ts'
+import { createMemoryCatalogue } from '../store/memory-catalogue.ts'
+import { createMemoryStore } from '../store/memory-store.ts'
+import { createRangeServer, type RangeServer } from '../testing/range-server.ts'
+import { tinyModel } from '../testing/tiny-model.ts'
+import { createDevice, type Device } from './device.ts'
+import { inspectModel, type ModelPlace } from './open-model.ts'
+
+const nLayers = 6
+const alice = 'alice-device' as DeviceId
+const bob = 'bob-device' as DeviceId
+const charlie = 'charlie-device' as DeviceId
+const question: ChatMessage[] = [{ role: 'user', content: 'the hearth' }]
+const greedy = { maxTokens: 12, temperature: 0, topP: 1, seed: 0 }
+
+type Member = {
+  device: Device
+  place: ModelPlace
+  status: DeviceStatus
+  events: ChatEvent[]
+  fetchedBytes: number
+}
+
+let server: RangeServer | undefined
+afterEach(async () => {
+  await server?.close()
+  server = undefined
+})
+
+/** Devices in one process: real links, real store, real HTTP for the weights; the test plays the signal server. */
+async function createHousehold(ids: DeviceId[], dtype: 'f32' | 'f16' = 'f32') {
+  server ??= await createRangeServer(tinyModel({ nLayers, seed: 3 }))
+  const members = new Map<DeviceId, Member>()
+  let view: Pick<RoomView, 'choice' | 'numbered' | 'noPlan'> = { choice: null, numbered: null, noPlan: null }
+  const present = new Set(ids)
+  const publish = () => {
+    const devices = [...members].map(([device, { status }]) => ({
+      device,
+      name: device.split('-')[0]!,
+      presence: present.has(device) ? ('here' as const) : ('away' as const),
+      profile: null,
+      status,
+    }))
+    for (const { device } of members.values()) queueMicrotask(() => device.follow({ ...view, devices }))
+  }
+  const joined = async (me: DeviceId): Promise<Member> => {
+    const backend = await createReferenceBackend()
+    const member: Member = {
+      events: [],
+      status: { phase: 'idle' },
+      fetchedBytes: 0,
+      place: {
+        shelf: members.get(me)?.place.shelf ?? {
+          store: createMemoryStore(),
+          catalogue: createMemoryCatalogue(),
+        },
+        packing: backend.packing,
+        origin: new URL(server!.url).origin,
+        onfetched: (bytes) => (member.fetchedBytes += bytes),
+      },
+      device: undefined as never,
+    }
+    member.device = createDevice({
+      me,
+      dtype,
+      backend,
+      place: member.place,
+      onstatus(status) {
+        member.status = status
+        publish()
+      },
+      sendControl(to, message) {
+        const arrived = parseControlMessage(JSON.stringify(message))!
+        queueMicrotask(() => members.get(to)?.device.receiveControl(me, arrived))
+      },
+      onchat: (event) => member.events.push(event),
+      onholding: () => {},
+    })
+    members.set(me, member)
+    return member
+  }
+  const connect = (a: DeviceId, b: DeviceId) => {
+    const [toB, toA] = createMemoryLinks(() => new Promise((resolve) => setTimeout(resolve)))
+    members.get(a)!.device.addLink(b, toB)
+    members.get(b)!.device.addLink(a, toA)
+  }
+  for (const id of ids) await joined(id)
+  for (const [i, a] of ids.entries()) for (const b of ids.slice(i + 1)) connect(a, b)
+
+  const choice: ModelChoice = await inspectModel(server.url, members.get(ids[0]!)!.place)
+  return {
+    members,
+    present,
+    choice,
+    publish,
+    member: (id: DeviceId) => members.get(id)!,
+    plan(number: number, head: DeviceId, shares: [DeviceId, number][]) {
+      let firstLayer = 0
+      const windows = shares.map(([device, layers]): LayerWindow => {
+        const window = { device, firstLayer, layers, gpuLayers: 0 }
+        firstLayer += layers
+        return window
+      })
+      view = {
+        choice,
+        numbered: { number, plan: { head, rounds: 1, windows, predictedTpotMs: 1 } },
+        noPlan: null,
+      }
+      publish()
+    },
+    /** The device starts anew with what it had stored, as a reloaded tab does. */
+    async reload(id: DeviceId) {
+      members.get(id)!.device.close()
+      await joined(id)
+      for (const other of ids) if (other !== id) connect(id, other)
+      publish()
+    },
+    async ready(...devices: DeviceId[]) {
+      await until(() => devices.every((id) => members.get(id)!.status.phase === 'ready'))
+    },
+    async ask(id: DeviceId, messages = question, chat = 'chat-0001', options = greedy) {
+      const { device, events } = members.get(id)!
+      const from = events.length
+      device.ask({ type: 'generate', chat, messages, options })
+      const ended = () =>
+        events
+          .slice(from)
+          .find(({ type, chat: of }) => of === chat && (type === 'done' || type === 'chat-failed'))
+      await until(() => ended() !== undefined)
+      const text = events
+        .slice(from)
+        .map((event) => (event.type === 'token' && event.chat === chat ? event.text : ''))
+      return { text: text.join(''), end: ended()! }
+    },
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`waited in vain for ${condition}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+/** What one device alone answers: the judge of every ring. */
+async function alone(messages = question) {
+  const house = await createHousehold([alice])
+  house.plan(1, alice, [[alice, nLayers]])
+  await house.ready(alice)
+  return house.ask(alice, messages)
+}
+
+describe('a household of devices', () => {
+  it('answers from a ring of three with the words of one device alone, whoever asks', async () => {
+    const judge = await alone()
+    expect(judge.text.length).toBeGreaterThan(0)
+    const house = await createHousehold([alice, bob, charlie])
+    house.plan(1, bob, [
+      [alice, 2],
+      [charlie, 3],
+      [bob, 1],
+    ])
+    await house.ready(alice, bob, charlie)
+    for (const id of [alice, bob, charlie]) {
+      const { text, end } = await house.ask(id)
+      expect(text).toBe(judge.text)
+      expect(end).toMatchObject({ type: 'done', stats: { outputTokens: 12, stop: 'length' } })
+    }
+  })
+
+  it('fetches on each device its own layers only, and the head tensors on the head only', async () => {
+    const house = await createHousehold([alice, bob])
+    house.plan(1, alice, [
+      [bob, 4],
+      [alice, 2],
+    ])
+    await house.ready(alice, bob)
+    const layers = house.choice.profile.layerBytes.map((bytes) =>
+      Object.values(bytes).reduce((a, b) => a + b, 0),
+    )
+    const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
+    const headerBytes = house.member(bob).fetchedBytes - sum(layers.slice(0, 4))
+    expect(headerBytes).toBeGreaterThan(0)
+    expect(house.member(alice).fetchedBytes - headerBytes).toBeGreaterThanOrEqual(sum(layers.slice(4)))
+    const fetched = sum([...house.members.values()].map(({ fetchedBytes }) => fetchedBytes))
+    expect(fetched).toBeLessThanOrEqual(house.choice.model.sizeBytes + 2 * headerBytes)
+  })
+
+  it('runs only what is new in a second turn, and everything again after a device was reloaded, downloading nothing', async () => {
+    const house = await createHousehold([alice, bob, charlie])
+    house.plan(1, alice, [
+      [bob, 2],
+      [charlie, 2],
+      [alice, 2],
+    ])
+    await house.ready(alice, bob, charlie)
+    const first = await house.ask(bob)
+    const turns: ChatMessage[] = [
+      ...question,
+      { role: 'assistant', content: first.text },
+      { role: 'user', content: 'in the' },
+    ]
+    const second = await house.ask(bob, turns)
+    expect(second.end).toMatchObject({ type: 'done' })
+    if (second.end.type !== 'done') return
+    expect(second.end.stats.cachedTokens).toBeGreaterThan(10)
+
+    await house.reload(charlie)
+    await house.ready(charlie)
+    expect(house.member(charlie).fetchedBytes).toBe(0)
+    const again = await house.ask(bob, turns)
+    expect(again.text).toBe(second.text)
+  })
+
+  it('answers one after another, telling those behind how many are ahead', async () => {
+    const house = await createHousehold([alice, bob])
+    house.plan(1, alice, [[alice, nLayers]])
+    await house.ready(alice, bob)
+    const answers = await Promise.all([
+      house.ask(alice, question, 'chat-aaaa'),
+      house.ask(bob, question, 'chat-bbbb'),
+      house.ask(bob, question, 'chat-cccc'),
+    ])
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
+    const queued = house
+      .member(bob)
+      .events.flatMap((event) => (event.type === 'queued' && event.chat === 'chat-cccc' ? event.ahead : []))
+    expect(queued).toEqual([2, 1, 0])
+  })
+
+  it('stops when told to, and says how far it got', async () => {
+    const house = await createHousehold([alice, bob])
+    house.plan(1, alice, [
+      [bob, 3],
+      [alice, 3],
+    ])
+    await house.ready(alice, bob)
+    const { device, events } = house.member(bob)
+    const answer = house.ask(bob, question, 'chat-0001', { ...greedy, maxTokens: 100 })
+    await until(() => events.filter(({ type }) => type === 'token').length >= 3)
+    device.ask({ type: 'abort', chat: 'chat-0001' })
+    const { end } = await answer
+    expect(end).toMatchObject({ type: 'done', stats: { stop: 'aborted' } })
+    if (end.type === 'done') expect(end.stats.outputTokens).toBeLessThan(60)
+  })
+
+  it('fails an answer with the name of the device that left in the middle', async () => {
+    const house = await createHousehold([alice, bob, charlie])
+    house.plan(1, alice, [
+      [bob, 3],
+      [alice, 3],
+    ])
+    await house.ready(alice, bob, charlie)
+    const answer = house.ask(charlie, question, 'chat-0001', { ...greedy, maxTokens: 100 })
+    await until(() => house.member(charlie).events.some(({ type }) => type === 'token'))
+    house.member(bob).device.close()
+    const { end } = await answer
+    expect(end).toMatchObject({
+      type: 'chat-failed',
+      code: 'device-left',
+      message: expect.stringContaining('bob'),
+    })
+  })
+
+  it('refuses a conversation longer than the context with the numbers', async () => {
+    const house = await createHousehold([alice])
+    house.plan(1, alice, [[alice, nLayers]])
+    await house.ready(alice)
+    const { end } = await house.ask(alice, [{ role: 'user', content: 'x'.repeat(400) }])
+    expect(end).toMatchObject({
+      type: 'chat-failed',
+      code: 'context-full',
+      message: expect.stringMatching(/\d+ tokens.*255/),
+    })
+  })
+
+  it('says why a model that changed at its source cannot be loaded, and follows the next plan', async () => {
+    const house = await createHousehold([alice])
+    server!.behaviour.headers['ETag'] = '"v2"'
+    house.plan(1, alice, [[alice, nLayers]])
+    await until(() => house.member(alice).status.phase === 'failed')
+    expect(house.member(alice).status).toMatchObject({ code: 'model-changed' })
+    server!.behaviour.headers['ETag'] = '"v1"'
+    house.plan(2, alice, [[alice, nLayers]])
+    await house.ready(alice)
+    expect((await house.ask(alice)).text).toBe((await alone()).text)
+  })
+})

@@ -1,0 +1,203 @@
+/**
+ * The engine worker: what the page asks goes to the device, what the device says goes to the page.
+ *
+ * @module
+ */
+import type { DeviceProfile } from '@hearth/halda'
+import { createReferenceBackend } from '../backend/reference.ts'
+import type { Backend } from '../backend/backend.ts'
+import { createWasmBackend } from '../backend/wasm.ts'
+import { createWebHost } from '../backend/wasm-host-web.ts'
+import { EngineError, toEngineError } from '../errors.ts'
+import type { ModelChoice } from '../protocol.ts'
+import { createChannelLink, createPortLink } from '../ring/channel-link.ts'
+import { createIdbCatalogue } from '../store/idb-catalogue.ts'
+import { removeModel, storedModels } from '../store/inventory.ts'
+import { createOpfsStore } from '../store/opfs-store.ts'
+import type { Shelf } from '../store/piece-writer.ts'
+import { createDevice, type Device } from './device.ts'
+import type { EngineCall, EngineEvent, EngineReport, EngineRequest, StartOptions } from './messages.ts'
+import { inspectModel, type ModelPlace } from './open-model.ts'
+import { measureAbilities } from './profile.ts'
+
+/** Assumed of a device that has not been pinged yet: home Wi-Fi (prima.cpp measured 3–7 ms). */
+const defaultHopMs = 5
+/** Hop times are told anew when they changed by this much. */
+const hopChange = 0.3
+const memoryReportMs = 500
+const maxThreads = 8
+
+const post = (event: EngineEvent) => postMessage(event)
+const report = (changes: Partial<EngineReport>) => post({ type: 'report', report: changes })
+
+type Engine = { device: Device; backend: Backend; place: ModelPlace; shelf: Shelf; threads: number }
+
+let engine: Promise<Engine> | null = null
+let options: StartOptions
+let profile: DeviceProfile | null = null
+const hopMs: Record<string, number> = {}
+
+addEventListener('message', ({ data: request }: MessageEvent<EngineRequest>) => {
+  if (request.type === 'start') {
+    options = request.options
+    engine = start(options)
+    engine.then(measure).catch(problem)
+    return
+  }
+  engine?.then((running) => handle(running, request)).catch(problem)
+})
+
+function problem(thrown: unknown): void {
+  const { code, message } = toEngineError(thrown)
+  post({ type: 'problem', code, message })
+}
+
+async function start({
+  device: me,
+  origin,
+  dtype,
+  backend: kind,
+  threads: wanted,
+}: StartOptions): Promise<Engine> {
+  const threads = crossOriginIsolated ? (wanted ?? Math.min(maxThreads, navigator.hardwareConcurrency)) : 1
+  const backend =
+    kind === 'reference'
+      ? await createReferenceBackend()
+      : await createWasmBackend(createWebHost(), { threads })
+  const shelf = { store: await createOpfsStore(), catalogue: await createIdbCatalogue() }
+  let downloadedBytes = 0
+  const place: ModelPlace = {
+    shelf,
+    packing: backend.packing,
+    origin,
+    onfetched(bytes) {
+      downloadedBytes += bytes
+      report({ downloadedBytes })
+    },
+  }
+  const device = createDevice({
+    me,
+    dtype,
+    backend,
+    place,
+    onstatus: (status) => post({ type: 'to-server', message: { type: 'status', status } }),
+    sendControl: (to, message) => post({ type: 'control', to, message }),
+    onchat: (event) => post({ type: 'chat', event }),
+    onholding: () => void reportStorage(shelf, device),
+  })
+  watchMemory(backend)
+  void reportStorage(shelf, device)
+  return { device, backend, place, shelf, threads }
+}
+
+function watchMemory(backend: Backend): void {
+  let peakMemoryBytes = 0
+  let last = -1
+  setInterval(() => {
+    const memoryBytes = backend.memoryBytes()
+    if (memoryBytes === last) return
+    last = memoryBytes
+    peakMemoryBytes = Math.max(peakMemoryBytes, memoryBytes)
+    report({ memoryBytes, peakMemoryBytes })
+  }, memoryReportMs)
+}
+
+async function measure({ backend, shelf, threads }: Engine): Promise<void> {
+  const abilities = await measureAbilities(backend, shelf.store, threads)
+  report({ abilities })
+  const { weightBytesPerSec, diskReadBytesPerSec } = abilities
+  const { device, memoryBudgetBytes: memoryBytes } = options
+  tellProfile({
+    device,
+    memoryBytes,
+    weightBytesPerSec,
+    diskReadBytesPerSec,
+    hopMs: { ...hopMs },
+    defaultHopMs,
+  })
+}
+
+function tellProfile(next: DeviceProfile): void {
+  profile = next
+  post({ type: 'to-server', message: { type: 'profile', profile: next } })
+}
+
+function handle(running: Engine, request: Exclude<EngineRequest, { type: 'start' }>): void {
+  const { device } = running
+  switch (request.type) {
+    case 'room':
+      return device.follow(request.room)
+    case 'channel': {
+      const { peer, channel } = request
+      const link = channel instanceof MessagePort ? createPortLink(channel) : createChannelLink(channel)
+      return void link.then((open) => device.addLink(peer, open))
+    }
+    case 'peer-closed':
+      return device.dropLink(request.peer)
+    case 'control':
+      return device.receiveControl(request.from, request.message)
+    case 'hop':
+      return noteHop(request.peer, request.hopMs)
+    case 'budget':
+      options = { ...options, memoryBudgetBytes: request.memoryBudgetBytes }
+      if (profile) tellProfile({ ...profile, memoryBytes: request.memoryBudgetBytes })
+      return
+    case 'ask':
+      return device.ask(request.request)
+    default:
+      return void answerCall(running, request)
+  }
+}
+
+function noteHop(peer: string, measuredMs: number): void {
+  const told = profile?.hopMs[peer]
+  hopMs[peer] = measuredMs
+  const changed = told === undefined || Math.abs(measuredMs - told) > hopChange * Math.max(told, 1)
+  if (profile && changed) tellProfile({ ...profile, hopMs: { ...hopMs } })
+}
+
+async function answerCall(running: Engine, call: EngineCall): Promise<void> {
+  const { id } = call
+  try {
+    post({ type: 'reply', id, result: await perform(running, call) })
+  } catch (thrown) {
+    const { code, message } = toEngineError(thrown)
+    post({ type: 'reply-failed', id, code, message })
+  }
+}
+
+async function perform(running: Engine, call: EngineCall): Promise<ModelChoice | null> {
+  const { device, place, shelf } = running
+  if (call.type === 'inspect') return inspectModel(call.source, place)
+  if (call.type === 'measure') await measure(running)
+  else {
+    if (call.model === device.modelInUse()) {
+      throw new EngineError(
+        'not-ready',
+        'The room runs this model now. Choose another one first, or leave the room.',
+      )
+    }
+    await removeModel(shelf, call.model)
+    await reportStorage(shelf, device)
+  }
+  return null
+}
+
+async function reportStorage(shelf: Shelf, device: Device): Promise<void> {
+  const models = await storedModels(shelf)
+  const { quota = null } = await navigator.storage.estimate()
+  report({
+    storage: {
+      models: models.map(({ model, name, url, storedBytes }) => ({
+        model,
+        name,
+        url,
+        storedBytes,
+        inUse: model === device.modelInUse(),
+      })),
+      usedBytes: models.reduce((total, { storedBytes }) => total + storedBytes, 0),
+      quotaBytes: quota,
+      persisted: await navigator.storage.persisted(),
+    },
+  })
+}

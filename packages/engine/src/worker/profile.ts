@@ -1,0 +1,82 @@
+/**
+ * What this device can do, measured with the kernels and the store that it will use. Takes well under five seconds.
+ *
+ * @module
+ */
+import type { Backend } from '../backend/backend.ts'
+import { weightTypes, type WeightType } from '../gguf/quant.ts'
+import type { Abilities } from '../page/cluster.ts'
+import { breathe } from '../breathe.ts'
+import type { ShardStore } from '../store/shard-store.ts'
+
+/** More than the last-level cache of most devices: decode reads every weight from memory. */
+const matrixBytes = 48 * 2 ** 20
+const cols = 2048
+const productMs = 120
+const diskBytes = 32 * 2 ** 20
+const probe = { model: 'probe', file: 'disk' }
+
+/** Matrix–vector rate by weight type, disk speed, threads. Yields between measurements, so that the worker still hears. */
+export async function measureAbilities(
+  backend: Backend,
+  store: ShardStore,
+  threads: number,
+): Promise<Abilities> {
+  const weightBytesPerSec: Record<string, number> = {}
+  for (const type of Object.keys(weightTypes) as WeightType[]) {
+    weightBytesPerSec[type] = measureProduct(backend, type)
+    await breathe()
+  }
+  const disk = await measureDisk(store)
+  return { compute: backend.detail, threads, weightBytesPerSec, ...disk, measuredAtMs: Date.now() }
+}
+
+/** Stored bytes of W (rows, cols) per second of y = W·x. */
+function measureProduct(backend: Backend, type: WeightType): number {
+  const { packing } = backend
+  const groups = Math.max(1, Math.floor(matrixBytes / packing.groupBytes(type, cols)))
+  const rows = groups * packing.rowGroup
+  const byteLength = groups * packing.groupBytes(type, cols)
+  const region = backend.region(byteLength)
+  const x = backend.scratch(cols)
+  const out = backend.scratch(rows)
+  const w = backend.matrix(region, 0, type, rows, cols)
+  x.values().fill(1)
+  backend.matmul([{ out, w }], x, 1)
+  const start = performance.now()
+  let products = 0
+  let elapsedMs = 0
+  do {
+    backend.matmul([{ out, w }], x, 1)
+    products++
+    elapsedMs = performance.now() - start
+  } while (elapsedMs < productMs)
+  for (const thing of [region, x, out]) thing.free()
+  return (products * byteLength * 1000) / elapsedMs
+}
+
+/** Sequential, warm: the file was just written, so the page cache helps. */
+async function measureDisk(
+  store: ShardStore,
+): Promise<Pick<Abilities, 'diskReadBytesPerSec' | 'diskWriteBytesPerSec'>> {
+  const piece = crypto.getRandomValues(new Uint8Array(2 ** 16))
+  const bytes = new Uint8Array(diskBytes)
+  for (let at = 0; at < diskBytes; at += piece.length) bytes.set(piece, at)
+  const perSec = (startMs: number) => (diskBytes * 1000) / Math.max(0.1, performance.now() - startMs)
+  try {
+    const writing = await store.openWrite(probe)
+    const writeStartMs = performance.now()
+    writing.write(bytes, 0)
+    writing.flush()
+    const diskWriteBytesPerSec = perSec(writeStartMs)
+    writing.close()
+    const reading = await store.openRead(probe)
+    const readStartMs = performance.now()
+    reading.read(bytes, 0)
+    const diskReadBytesPerSec = perSec(readStartMs)
+    reading.close()
+    return { diskReadBytesPerSec, diskWriteBytesPerSec }
+  } finally {
+    await store.remove({ model: probe.model })
+  }
+}
