@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createReferenceBackend } from '../backend/reference.ts'
+import { readHeader } from '../gguf/header.ts'
 import { loadModel, type LoadedModel } from '../node/load-model.ts'
 import { bytesSource } from '../testing/bytes-source.ts'
 import { nmse } from '../testing/nmse.ts'
@@ -8,11 +9,21 @@ import { tinyModel } from '../testing/tiny-model.ts'
 const tokens = [3, 141, 59, 26, 5, 35, 89, 79, 32, 38]
 const nLayers = 3
 
-type Options = { maxRows?: number; maxBytes?: number; architecture?: 'llama' | 'qwen2' }
+type Options = {
+  maxRows?: number
+  maxBytes?: number
+  architecture?: 'llama' | 'qwen2'
+  /** An F32 tensor to overwrite with twos. */
+  alter?: string
+}
 
-async function load({ maxRows = 64, maxBytes = Infinity, architecture = 'llama' }: Options = {}) {
+async function load({ maxRows = 64, maxBytes = Infinity, architecture = 'llama', alter }: Options = {}) {
   const backend = await createReferenceBackend({ maxBytes })
   const bytes = tinyModel({ nLayers, architecture, type: 'F16', ropeFactors: architecture === 'llama' })
+  const { tensors } = await readHeader(bytesSource(bytes))
+  for (const { offset, byteLength } of tensors.filter(({ name }) => name === alter)) {
+    bytes.set(new Uint8Array(new Float32Array(byteLength / 4).fill(2).buffer), offset)
+  }
   return { backend, ...(await loadModel(bytesSource(bytes), backend, { maxRows })) }
 }
 
@@ -39,6 +50,20 @@ describe.each(['llama', 'qwen2'] as const)('a prompt of a %s model', (architectu
       last = lastRow(await run(model, { position, of }))
     }
     expect(nmse(last, whole)).toBeLessThanOrEqual(1e-12)
+  })
+})
+
+describe('tensors that only some models have', () => {
+  const cases = [
+    ['qwen2', 'blk.1.attn_q.bias'],
+    ['qwen2', 'blk.1.attn_k.bias'],
+    ['qwen2', 'blk.1.attn_v.bias'],
+    ['llama', 'rope_freqs.weight'],
+  ] as const
+  test.each(cases)('%s: %s counts', async (architecture, name) => {
+    const expected = await run(await load({ architecture }), { position: 0, of: tokens })
+    const altered = await load({ architecture, alter: name })
+    expect(nmse(await run(altered, { position: 0, of: tokens }), expected)).toBeGreaterThan(1e-6)
   })
 })
 
