@@ -1,0 +1,11 @@
+/**
+ * `npm run engine -- …`: the engine on the command line, for engineers and tests.
+ *
+ * @module
+ */
+import { runCommand } from './run-command.ts'
+
+process.exitCode = await runCommand(process.argv.slice(2), {
+  out: (text) => process.stdout.write(text),
+  note: (text) => process.stderr.write(text),
+})
