@@ -26,10 +26,11 @@ export function breathe(): Promise<void> {
 function open(): { here: MessagePort; there: HoldingPort } {
   const { port1: here, port2 } = new MessageChannel()
   const there: HoldingPort = port2
-  there.onmessage = () => {
+  there.addEventListener('message', () => {
     waiting.shift()?.()
     if (waiting.length === 0) there.unref?.()
-  }
+  })
+  there.start()
   there.unref?.()
   return { here, there }
 }

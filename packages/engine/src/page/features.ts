@@ -71,9 +71,9 @@ async function opensStorage(): Promise<boolean> {
 }
 
 /** (module (func (result v128) i32.const 0 i8x16.splat)) */
-const simdModule = Uint8Array.of(
-  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11],
-)
+const simdModule = Uint8Array.from([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+])
 
 /**
  * How much memory a device offers until a person says otherwise: careful, never found out by failing, since browsers

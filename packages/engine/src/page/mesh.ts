@@ -179,7 +179,7 @@ export function createMesh(options: MeshOptions): Mesh {
     phases: () => Object.fromEntries([...calls].map(([device, { phase }]) => [device, phase])),
     close() {
       clearInterval(timer)
-      for (const device of [...calls.keys()]) hangUp(device)
+      for (const device of calls.keys()) hangUp(device)
     },
   }
 }

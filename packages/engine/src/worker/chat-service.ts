@@ -212,7 +212,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     },
     forget(device) {
       for (const { from, aborter } of jobs) if (from === device) aborter.abort()
-      for (const key of [...sessions.keys()])
+      for (const key of sessions.keys())
         if (key.startsWith(`${device}/`) && jobs[0]?.from !== device) drop(key)
     },
     close(reason) {
