@@ -78,6 +78,17 @@ test('a tab may read what another one holds open', async ({ profile }) => {
   expect(await inWorker(bob, script, 'storedHash', content.length)).toBe(hash)
 })
 
+test('a model is not removed while another tab has it open, and afterwards it is', async ({ profile }) => {
+  const [alice, bob] = [await profile.tab(), await profile.tab()]
+  await inWorker(alice, script, 'download', server.url)
+  await inWorker(alice, script, 'holdOpen')
+  await expect(inWorker(bob, script, 'removeModel')).rejects.toThrow('open in another tab')
+  expect(await inWorker(bob, script, 'storedHash', content.length)).toBe(hash)
+  await alice.close()
+  await inWorker(bob, script, 'removeModel')
+  expect(await inWorker(bob, script, 'stored')).toEqual([])
+})
+
 test('a damaged shard is found, removed and fetched again', async ({ profile }) => {
   const page = await profile.tab()
   await inWorker(page, script, 'download', server.url)

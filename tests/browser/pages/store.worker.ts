@@ -88,6 +88,10 @@ serve({
     writer.close()
   },
 
+  async removeModel() {
+    await removeModel(await openShelf(), name.model)
+  },
+
   async stored() {
     return storedModels(await openShelf())
   },

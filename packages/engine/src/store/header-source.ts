@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { EngineError } from '../errors.ts'
 import { readShard } from './load-shard.ts'
 import { isComplete, openPieceWriter, storedRecord, type Shelf } from './piece-writer.ts'
 import type { RangeSource } from './source.ts'
@@ -40,9 +41,10 @@ export async function createHeaderSource(
     try {
       await readShard({ ...shelf, name, into: () => bytes })
       return bytes
-    } catch {
-      // Damaged, and removed by now: read from the source again.
-      return new Uint8Array(0)
+    } catch (thrown) {
+      // Damaged, and removed by now: it is read from the source again.
+      if (thrown instanceof EngineError && thrown.code === 'shard-corrupt') return new Uint8Array(0)
+      throw thrown
     }
   }
 
@@ -85,6 +87,9 @@ export async function createHeaderSource(
       if (known.length === keptBytes) return
       const bytes = known
       await store.exclusive(name, async () => {
+        const record = await storedRecord(shelf, name)
+        // Another tab was first, and may be reading it now.
+        if (record && isComplete(record) && record.totalBytes >= bytes.length) return
         await catalogue.remove(name)
         const writer = await openPieceWriter(shelf, name, bytes.length)
         try {

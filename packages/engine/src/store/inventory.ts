@@ -36,8 +36,12 @@ const unknownModel = (model: string): ModelRecord => ({
   lastUsedAtMs: 0,
 })
 
-/** Records first: a file without a record is fetched again, a record without its file would be believed. */
+/**
+ * Files first: when another tab has one open nothing is forgotten, and a record without its file is not believed.
+ *
+ * @throws EngineError 'storage-unavailable' while another tab has a file of the model open
+ */
 export async function removeModel({ store, catalogue }: Shelf, model: string): Promise<void> {
-  await catalogue.remove({ model })
   await store.remove({ model })
+  await catalogue.remove({ model })
 }

@@ -11,7 +11,7 @@ export function createMemoryCatalogue(): Catalogue {
   const shards = new Map<string, ShardRecord>()
   return {
     async models() {
-      return [...models.values()].map((record) => ({ ...record }))
+      return structuredClone([...models.values()])
     },
     async putModel(record) {
       models.set(record.model, { ...record })

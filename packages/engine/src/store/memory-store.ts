@@ -78,7 +78,7 @@ export function createMemoryStore(options: { capacityBytes?: number } = {}): Sha
     exclusive: (name, body, signal) => locked(pathOf(name), body, signal),
 
     async list() {
-      return [...files.values()].map(({ name, byteLength }) => ({ ...name, byteLength }))
+      return [...files.values()].map(({ name: { model, file }, byteLength }) => ({ model, file, byteLength }))
     },
 
     async remove({ model, file }) {
