@@ -26,7 +26,7 @@ export type {
   StorageView,
   StoredModel,
 } from '@hearth/engine'
-export type { DeviceId } from '@hearth/halda'
+export type { DeviceId, PlanRequest } from '@hearth/halda'
 
 declare global {
   interface Window {

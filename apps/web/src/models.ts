@@ -4,7 +4,13 @@
  * @module
  */
 import { createEffect, createSignal, on } from 'solid-js'
-import { sentenceOf, type Cluster, type ClusterState, type OfferedModel } from './cluster.ts'
+import {
+  sentenceOf,
+  type Cluster,
+  type ClusterState,
+  type OfferedModel,
+  type PlanRequest,
+} from './cluster.ts'
 
 export type Models = ReturnType<typeof createModels>
 
@@ -41,11 +47,11 @@ export function createModels(cluster: Cluster, state: ClusterState) {
     /** Why the last choice was refused, in a sentence. */
     problem,
     /** @param source what a person typed or picked: a path of the server, owner/repo/file.gguf or a URL */
-    async choose(source: string): Promise<boolean> {
+    async choose(source: string, request: PlanRequest): Promise<boolean> {
       setChoosing(true)
       setProblem(null)
       try {
-        await cluster.choose(source.trim())
+        await cluster.choose(source.trim(), request)
         return true
       } catch (thrown) {
         setProblem(sentenceOf(thrown))

@@ -41,7 +41,7 @@ function SeatLine(props: { seat: Seat }): JSX.Element {
       data-phase={props.seat.phase}
       data-layers={props.seat.layerRanges}
     >
-      <span class={`dot ${props.seat.phase}`} aria-hidden="true" />
+      <span class={`dot ${props.seat.isInRing ? props.seat.phase : 'idle'}`} aria-hidden="true" />
       <span class="seat-who" dir="auto">
         {props.seat.name}
         <Show when={props.seat.isThisDevice}>

@@ -1,4 +1,5 @@
 import { createEffect, createMemo, createSignal, createUniqueId, For, on, Show, type JSX } from 'solid-js'
+import { unwrap } from 'solid-js/store'
 import type { OfferedModel } from '../cluster.ts'
 import { usePage } from '../page.ts'
 import { readinessInWords } from '../readiness.ts'
@@ -41,7 +42,7 @@ export function Models(): JSX.Element {
           </button>
         }
       >
-        <Picker />
+        <Picker onCancel={choice() ? () => setChanging(false) : null} />
       </Show>
     </section>
   )
@@ -50,8 +51,8 @@ export function Models(): JSX.Element {
 function Progress(): JSX.Element {
   const { state, models } = usePage()
   const again = () => {
-    const url = state.room?.choice?.model.url
-    if (url !== undefined) void models.choose(url)
+    const choice = state.room?.choice
+    if (choice) void models.choose(choice.model.url, unwrap(choice.request))
   }
   return (
     <Show
@@ -75,11 +76,12 @@ function Progress(): JSX.Element {
   )
 }
 
-function Picker(): JSX.Element {
+function Picker(props: { onCancel: (() => void) | null }): JSX.Element {
   const { state, models } = usePage()
   const group = createUniqueId()
   const [picked, setPicked] = createSignal<string | null>(null)
   const [typed, setTyped] = createSignal('')
+  const [evenly, setEvenly] = createSignal(false)
   const elsewhere = () => picked() === '' || models.offered().length === 0
   const source = () => (elsewhere() ? typed().trim() : (picked() ?? models.offered()[0]?.url ?? ''))
   const roomBytes = createMemo(
@@ -88,7 +90,8 @@ function Picker(): JSX.Element {
 
   const submit = (event: SubmitEvent) => {
     event.preventDefault()
-    if (source() !== '' && !models.choosing()) void models.choose(source())
+    if (source() !== '' && !models.choosing())
+      void models.choose(source(), { split: evenly() ? 'even' : 'fastest' })
   }
   return (
     <form class="picker" onSubmit={submit}>
@@ -142,10 +145,28 @@ function Picker(): JSX.Element {
           </p>
         </div>
       </Show>
+      <label class="option">
+        <input
+          type="checkbox"
+          checked={evenly()}
+          onChange={(event) => setEvenly(event.currentTarget.checked)}
+        />
+        <span>
+          Share evenly{' '}
+          <span class="muted small">Every device carries a part, even if fewer would be faster.</span>
+        </span>
+      </label>
       <Show when={models.problem()}>{(sentence) => <Problem sentence={sentence()} />}</Show>
       <button type="submit" class="button main" disabled={source() === '' || models.choosing()}>
         {models.choosing() ? 'Reading its header…' : 'Use this model'}
       </button>
+      <Show when={props.onCancel}>
+        {(cancel) => (
+          <button type="button" class="button" onClick={() => cancel()()}>
+            Keep the present one
+          </button>
+        )}
+      </Show>
     </form>
   )
 }

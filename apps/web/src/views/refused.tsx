@@ -29,5 +29,5 @@ const titles = {
   'no-room': 'This link opens no room',
   'room-full': 'The room is full',
   version: 'This page is out of date',
-  malformed: 'The server did not understand this page',
+  malformed: 'Something was not understood',
 } as const
