@@ -1,0 +1,53 @@
+// npm run build:kernels: every variant of the kernels from one source, into packages/engine/build.
+//
+//   relaxed-short  relaxed SIMD, sums of products in 16 bits while they fit (x86 without AVX-VNNI)
+//   relaxed        relaxed SIMD, 32-bit dot products (ARM, x86 with AVX-VNNI)
+//   simd           128-bit SIMD as in every browser since 2023
+//
+// each with shared memory and atomics (…-threads) for pages that are cross-origin isolated, and without.
+
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import asc from 'assemblyscript/asc'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const out = join(here, '..', 'build')
+const common = [
+  'index.ts',
+  '--baseDir',
+  here,
+  '-O3',
+  '--noAssert',
+  '--runtime',
+  'stub',
+  '--importMemory',
+  '--initialMemory',
+  '1',
+  '--noExportMemory',
+  '--disableWarning',
+  '112',
+]
+const dots = {
+  simd: ['--enable', 'simd'],
+  relaxed: ['--enable', 'simd', '--enable', 'relaxed-simd'],
+  'relaxed-short': ['--enable', 'simd', '--enable', 'relaxed-simd', '--use', 'SHORT_SUMS=1'],
+}
+const memories = { '': [], '-threads': ['--enable', 'threads', '--sharedMemory', '--maximumMemory', '65536'] }
+
+mkdirSync(out, { recursive: true })
+for (const [dot, dotFlags] of Object.entries(dots)) {
+  for (const [memory, memoryFlags] of Object.entries(memories)) {
+    const { error, stderr } = await asc.main([
+      ...common,
+      ...dotFlags,
+      ...memoryFlags,
+      '-o',
+      join(out, `${dot}${memory}.wasm`),
+    ])
+    if (error) {
+      console.error(stderr.toString())
+      throw error
+    }
+  }
+}

@@ -1,0 +1,130 @@
+// One job at a time, shared by all threads: the caller writes what is to be done, everybody takes items until none is
+// left, the caller waits for the last. Between jobs threads spin for a moment, then sleep.
+//
+// Addresses below are those of the memory map in index.ts. Each counter has a cache line of its own.
+
+/** Counts jobs; threads sleep on it. */
+const EPOCH: usize = 0x40
+/** Threads that have not finished the job; the caller sleeps on it. */
+const RUNNING: usize = 0x80
+/** The next item to take. */
+const NEXT: usize = 0xc0
+/** Threads asleep on EPOCH: nobody asleep, nobody to wake. */
+const ASLEEP: usize = 0x100
+/** Not zero once a thread has trapped. */
+const FAILED: usize = 0x104
+/** Threads, the caller included. */
+const THREADS: usize = 0x140
+/** Scratch of the caller; that of thread i follows at i · SCRATCH_BYTES. */
+const SCRATCH: usize = 0x144
+const OP: usize = 0x148
+const ITEMS: usize = 0x14c
+
+/** The arguments of the job: each op lays its own record over it. */
+export const ARGUMENTS: usize = 0x180
+export const SCRATCH_BYTES: usize = 0x10000
+
+/** About 100 µs of polling. A layer's next product comes sooner, the next token of another device's turn does not. */
+const SPINS: i32 = 60000
+
+export const OP_QUIT: i32 = 0
+export const OP_QUANTIZE: i32 = 1
+export const OP_PRODUCTS: i32 = 2
+export const OP_STORE_KV: i32 = 3
+export const OP_ATTEND: i32 = 4
+export const OP_NORM: i32 = 5
+export const OP_ROPE: i32 = 6
+export const OP_SWIGLU: i32 = 7
+
+/** Called once, before threads start. Memory is zero elsewhere. */
+export function setUp(threads: i32, scratch: usize): void {
+  store<i32>(THREADS, threads)
+  store<usize>(SCRATCH, scratch)
+}
+
+export function threads(): i32 {
+  return load<i32>(THREADS)
+}
+
+export function scratchOf(thread: i32): usize {
+  return load<usize>(SCRATCH) + <usize>thread * SCRATCH_BYTES
+}
+
+export function currentOp(): i32 {
+  return load<i32>(OP)
+}
+
+/** The next item of the job, or -1 when all are taken. */
+export function take(): i32 {
+  let item: i32
+  if (ASC_FEATURE_THREADS) {
+    item = atomic.add<i32>(NEXT, 1)
+  } else {
+    item = load<i32>(NEXT)
+    store<i32>(NEXT, item + 1)
+  }
+  return item < load<i32>(ITEMS) ? item : -1
+}
+
+/** Announces a job of `items` items to all threads. The caller takes its share, then calls {@link join}. */
+export function announce(op: i32, items: i32): void {
+  store<i32>(OP, op)
+  store<i32>(ITEMS, items)
+  if (!ASC_FEATURE_THREADS) {
+    store<i32>(NEXT, 0)
+    return
+  }
+  atomic.store<i32>(NEXT, 0)
+  if (alone()) return
+  atomic.store<i32>(RUNNING, threads() - 1)
+  atomic.add<i32>(EPOCH, 1)
+  if (atomic.load<i32>(ASLEEP) > 0) atomic.notify(EPOCH, -1)
+}
+
+/** Returns when every thread has finished the job. @returns 0, or 1 if a thread has failed */
+export function join(): i32 {
+  if (!ASC_FEATURE_THREADS) return 0
+  if (alone()) return 0
+  for (let spins = 0; spins < SPINS; spins++) {
+    if (atomic.load<i32>(RUNNING) == 0) return atomic.load<i32>(FAILED)
+  }
+  for (let left = atomic.load<i32>(RUNNING); left != 0; left = atomic.load<i32>(RUNNING)) {
+    atomic.wait<i32>(RUNNING, left, -1)
+  }
+  return atomic.load<i32>(FAILED)
+}
+
+/** A job of one item is not worth waking anybody for. */
+function alone(): bool {
+  return threads() == 1 || (load<i32>(ITEMS) <= 1 && currentOp() != OP_QUIT)
+}
+
+/** Waits for the job after number `seen`. @returns its number */
+export function nextJob(seen: i32): i32 {
+  if (!ASC_FEATURE_THREADS) return 0
+  for (let spins = 0; spins < SPINS; spins++) {
+    const epoch = atomic.load<i32>(EPOCH)
+    if (epoch != seen) return epoch
+  }
+  atomic.add<i32>(ASLEEP, 1)
+  let epoch = atomic.load<i32>(EPOCH)
+  while (epoch == seen) {
+    atomic.wait<i32>(EPOCH, seen, -1)
+    epoch = atomic.load<i32>(EPOCH)
+  }
+  atomic.sub<i32>(ASLEEP, 1)
+  return epoch
+}
+
+/** This thread has done its share. */
+export function finish(): void {
+  if (!ASC_FEATURE_THREADS) return
+  if (atomic.sub<i32>(RUNNING, 1) == 1) atomic.notify(RUNNING, 1)
+}
+
+/** For a thread that has trapped: nobody waits for it, and everybody knows. */
+export function abandon(): void {
+  if (!ASC_FEATURE_THREADS) return
+  atomic.store<i32>(FAILED, 1)
+  finish()
+}

@@ -1,0 +1,99 @@
+// What the instruction set leaves out: the variant being built, and small vector functions that every kernel shares.
+
+/** The 32-bit dot product is one instruction on ARM and on x86 with AVX-VNNI. */
+export const relaxed: bool = ASC_FEATURE_RELAXED_SIMD
+/** Sums of products stay in 16 bits as long as they fit: faster where the 32-bit dot product is three instructions. */
+export const shortSums: bool = isDefined(SHORT_SUMS)
+
+/** a · b + c, in one rounding where the machine has it. */
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (relaxed) return f32x4.relaxed_madd(a, b, c)
+  return f32x4.add(f32x4.mul(a, b), c)
+}
+
+/**
+ * The first four of eight f16 as f32. The exponent is put right by a multiplication with 2^112, which gets f16's
+ * subnormals right as well; infinity and NaN become large numbers, and weights have neither.
+ */
+export function f16Low(h: v128): v128 {
+  return f16Widened(i32x4.extend_low_i16x8_s(h))
+}
+
+/** The last four of eight f16 as f32. */
+export function f16High(h: v128): v128 {
+  return f16Widened(i32x4.extend_high_i16x8_s(h))
+}
+
+function f16Widened(h: v128): v128 {
+  const bits = v128.and(i32x4.shl(h, 13), i32x4.splat(0x8fffffff))
+  return f32x4.mul(bits, f32x4.splat(reinterpret<f32>(0x77800000)))
+}
+
+/** One f16 as f32. */
+export function f16At(p: usize): f32 {
+  const h = <u32>(<i32>load<i16>(p))
+  return reinterpret<f32>((h << 13) & 0x8fffffff) * reinterpret<f32>(0x77800000)
+}
+
+/**
+ * Four f32 as f16, rounded to nearest even, in the low half of each i32 lane.
+ *
+ * Source: the rounding by a magic addition is that of Maratyszcza's FP16 library (fp16_ieee_from_fp32_value).
+ */
+export function f16Narrowed(x: v128): v128 {
+  const huge = f32x4.splat(reinterpret<f32>(0x77800000)) // 2^112
+  const tiny = f32x4.splat(reinterpret<f32>(0x08800000)) // 2^-110
+  const base = f32x4.mul(f32x4.mul(f32x4.abs(x), huge), tiny)
+  const doubled = i32x4.shl(x, 1)
+  const bias = i32x4.max_u(v128.and(doubled, i32x4.splat(0xff000000)), i32x4.splat(0x71000000))
+  const bits = f32x4.add(i32x4.add(i32x4.shr_u(bias, 1), i32x4.splat(0x07800000)), base)
+  const exponent = v128.and(i32x4.shr_u(bits, 13), i32x4.splat(0x7c00))
+  const mantissa = v128.and(bits, i32x4.splat(0x0fff))
+  const sign = v128.and(i32x4.shr_u(x, 16), i32x4.splat(0x8000))
+  const magnitude = i32x4.add(exponent, mantissa)
+  const isNan = i32x4.gt_u(doubled, i32x4.splat(0xff000000))
+  return v128.or(sign, v128.bitselect(i32x4.splat(0x7e00), magnitude, isNan))
+}
+
+/** Eight f32 as eight f16. */
+export function f16Packed(low: v128, high: v128): v128 {
+  const even = v128.shuffle<i16>(f16Narrowed(low), f16Narrowed(high), 0, 2, 4, 6, 8, 10, 12, 14)
+  return even
+}
+
+/** The sum of four f32. */
+export function sumF32(v: v128): f32 {
+  const pairs = f32x4.add(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1))
+  return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1)
+}
+
+/** The largest of four f32. */
+export function maxF32(v: v128): f32 {
+  const pairs = f32x4.max(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1))
+  return max(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1))
+}
+
+/** The sum of four i32. */
+export function sumI32(v: v128): i32 {
+  const pairs = i32x4.add(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1))
+  return i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1)
+}
+
+/**
+ * e^x within 2 ulp, for x from -87 to 88; beyond, the nearest end.
+ *
+ * Source: the polynomial of Cephes' expf, on x reduced by multiples of ln 2.
+ */
+export function exp(x: v128): v128 {
+  const clamped = f32x4.min(f32x4.max(x, f32x4.splat(-87)), f32x4.splat(88))
+  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504088896341)))
+  const r = madd(n, f32x4.splat(2.1219444e-4), madd(n, f32x4.splat(-0.693359375), clamped))
+  let y = f32x4.splat(1.98756915e-4)
+  y = madd(y, r, f32x4.splat(1.3981999507e-3))
+  y = madd(y, r, f32x4.splat(8.3334519073e-3))
+  y = madd(y, r, f32x4.splat(4.1665795894e-2))
+  y = madd(y, r, f32x4.splat(1.6666665459e-1))
+  y = madd(y, r, f32x4.splat(5.0000001201e-1))
+  y = f32x4.add(madd(f32x4.mul(r, r), y, r), f32x4.splat(1))
+  return f32x4.mul(y, i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23))
+}

@@ -1,0 +1,235 @@
+// 4-bit weights: Q4_0 and Q4_K, in groups of eight rows.
+//
+// Block (8 rows × 32 weights, 128 bytes): four steps of (rows 0–3, rows 4–7), 16 bytes each. An i32 lane is a row. In
+// step q the low nibbles of its four bytes are weights 4q … 4q + 3, the high nibbles weights 16 + 4q … 16 + 4q + 3.
+//
+// Q4_0 block (144 bytes): d, 8 × f16 · block.              w = d · (q - 8)
+// Q4_K block of 256 (1184 bytes): d, 8 × f16 · dmin, 8 × f16 · scales (8 blocks, 8 rows), u8 · minima, the same ·
+//   8 blocks.                                              w = d · scale · q - dmin · minimum
+//
+// The weights stay unsigned: what is subtracted from each is subtracted once, times the sum of x over the block.
+
+import { Activations } from './activations'
+import { f16At, f16High, f16Low, madd, relaxed, shortSums } from './lanes'
+
+export const Q4_0_BYTES: usize = 144
+export const Q4_K_BYTES: usize = 1184
+
+/** out (groups · 8) = W · x */
+export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const blocks = a.cols >> 5
+  let p = weights
+  for (let g = 0; g < groups; g++) {
+    let f0 = f32x4.splat(0),
+      f1 = f32x4.splat(0)
+    let x = relaxed ? a.bytes : a.shorts
+    let scale = a.scales,
+      sum = a.sums
+    for (let b = 0; b < blocks; b++) {
+      const d = v128.load(p)
+      const xs = v128.load32_splat(scale)
+      const correction = f32x4.mul(v128.load32_splat(sum), f32x4.splat(-8))
+      const s0 = nibbles(p + 16, x),
+        s1 = nibbles(p + 32, x)
+      f0 = madd(madd(f32x4.convert_i32x4_s(s0), xs, correction), f16Low(d), f0)
+      f1 = madd(madd(f32x4.convert_i32x4_s(s1), xs, correction), f16High(d), f1)
+      p += Q4_0_BYTES
+      x += relaxed ? 32 : 64
+      scale += 4
+      sum += 4
+    }
+    v128.store(out, f0)
+    v128.store(out, f1, 16)
+    out += 32
+  }
+}
+
+/** out (groups · 8) = W · x */
+export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const supers = a.cols >> 8
+  let p = weights
+  for (let g = 0; g < groups; g++) {
+    let f0 = f32x4.splat(0),
+      f1 = f32x4.splat(0)
+    let x = relaxed ? a.bytes : a.shorts
+    let scale = a.scales,
+      sum = a.sums
+    for (let s = 0; s < supers; s++) {
+      const d = v128.load(p),
+        dmin = v128.load(p, 16)
+      let g0 = f32x4.splat(0),
+        g1 = f32x4.splat(0),
+        m0 = f32x4.splat(0),
+        m1 = f32x4.splat(0)
+      let q = p + 160
+      for (let b: usize = 0; b < 64; b += 8) {
+        const xs = v128.load32_splat(scale),
+          xsum = v128.load32_splat(sum)
+        const sc = v128.load_ext<u8>(p + b, 32),
+          mn = v128.load_ext<u8>(p + b, 96)
+        const s0 = i32x4.mul(nibbles(q, x), i32x4.extend_low_i16x8_u(sc))
+        const s1 = i32x4.mul(nibbles(q + 16, x), i32x4.extend_high_i16x8_u(sc))
+        g0 = madd(f32x4.convert_i32x4_s(s0), xs, g0)
+        g1 = madd(f32x4.convert_i32x4_s(s1), xs, g1)
+        m0 = madd(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn)), xsum, m0)
+        m1 = madd(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn)), xsum, m1)
+        q += 128
+        x += relaxed ? 32 : 64
+        scale += 4
+        sum += 4
+      }
+      f0 = f32x4.sub(madd(f16Low(d), g0, f0), f32x4.mul(f16Low(dmin), m0))
+      f1 = f32x4.sub(madd(f16High(d), g1, f1), f32x4.mul(f16High(dmin), m1))
+      p += Q4_K_BYTES
+    }
+    v128.store(out, f0)
+    v128.store(out, f1, 16)
+    out += 32
+  }
+}
+
+/** Four rows of a block times x: an i32 per row. */
+function nibbles(p: usize, x: usize): v128 {
+  let sum = i32x4.splat(0)
+  if (!relaxed) {
+    sum = stepShorts(sum, v128.load(p), x)
+    sum = stepShorts(sum, v128.load(p, 32), x + 8)
+    sum = stepShorts(sum, v128.load(p, 64), x + 16)
+    return stepShorts(sum, v128.load(p, 96), x + 24)
+  }
+  sum = step(sum, v128.load(p), x)
+  sum = step(sum, v128.load(p, 32), x + 4)
+  sum = step(sum, v128.load(p, 64), x + 8)
+  sum = step(sum, v128.load(p, 96), x + 12)
+  // eight sums of two products up to 15 · 127 stay below 2^15
+  return shortSums ? i32x4.extadd_pairwise_i16x8_s(sum) : sum
+}
+
+function step(sum: v128, w: v128, x: usize): v128 {
+  const low = v128.and(w, i8x16.splat(15)),
+    high = v128.and(i16x8.shr_u(w, 4), i8x16.splat(15))
+  const x0 = v128.load32_splat(x),
+    x1 = v128.load32_splat(x, 16)
+  if (shortSums) {
+    const s0 = i16x8.relaxed_dot_i8x16_i7x16_s(x0, low),
+      s1 = i16x8.relaxed_dot_i8x16_i7x16_s(x1, high)
+    return i16x8.add(sum, i16x8.add(s0, s1))
+  }
+  const s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, low, sum)
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, high, s0)
+}
+
+/** The nibbles of a 16-bit lane are four integers as they stand. */
+function stepShorts(sum: v128, w: v128, x: usize): v128 {
+  const nibble = i16x8.splat(15)
+  const s0 = i32x4.dot_i16x8_s(v128.and(w, nibble), v128.load32_splat(x))
+  const s1 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 8), nibble), v128.load32_splat(x, 4))
+  const s2 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 4), nibble), v128.load32_splat(x, 32))
+  const s3 = i32x4.dot_i16x8_s(i16x8.shr_u(w, 12), v128.load32_splat(x, 36))
+  return i32x4.add(i32x4.add(sum, i32x4.add(s0, s1)), i32x4.add(s2, s3))
+}
+
+/**
+ * Unpacks columns [block · 32, (block + count) · 32) of a group for the tiles (tile.ts): bytes 0…15 where the machine
+ * has relaxed dot products, 16-bit integers elsewhere.
+ */
+export function unpackQ4_0(
+  group: usize,
+  block: i32,
+  count: i32,
+  panel: usize,
+  scales: usize,
+  minima: usize,
+): void {
+  let p = group + <usize>block * Q4_0_BYTES
+  for (let b = 0; b < count; b++) {
+    const d = v128.load(p)
+    const d0 = f16Low(d),
+      d1 = f16High(d)
+    v128.store(scales, d0)
+    v128.store(scales, d1, 16)
+    v128.store(minima, f32x4.mul(d0, f32x4.splat(-8)))
+    v128.store(minima, f32x4.mul(d1, f32x4.splat(-8)), 16)
+    unpackNibbles(p + 16, panel)
+    p += Q4_0_BYTES
+    panel += relaxed ? 256 : 512
+    scales += 32
+    minima += 32
+  }
+}
+
+export function unpackQ4_K(
+  group: usize,
+  block: i32,
+  count: i32,
+  panel: usize,
+  scales: usize,
+  minima: usize,
+): void {
+  for (let b = block; b < block + count; b++) {
+    const p = group + <usize>(b >> 3) * Q4_K_BYTES,
+      inSuper = <usize>(b & 7)
+    const d = v128.load(p),
+      dmin = v128.load(p, 16)
+    const sc = v128.load_ext<u8>(p + inSuper * 8, 32),
+      mn = v128.load_ext<u8>(p + inSuper * 8, 96)
+    v128.store(scales, f32x4.mul(f16Low(d), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(sc))))
+    v128.store(scales, f32x4.mul(f16High(d), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(sc))), 16)
+    v128.store(
+      minima,
+      f32x4.neg(f32x4.mul(f16Low(dmin), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn)))),
+    )
+    v128.store(
+      minima,
+      f32x4.neg(f32x4.mul(f16High(dmin), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn)))),
+      16,
+    )
+    unpackNibbles(p + 160 + inSuper * 128, panel)
+    panel += relaxed ? 256 : 512
+    scales += 32
+    minima += 32
+  }
+}
+
+function unpackNibbles(p: usize, panel: usize): void {
+  for (let q: usize = 0; q < 4; q++) {
+    for (let half: usize = 0; half < 2; half++) {
+      const w = v128.load(p + q * 32 + half * 16)
+      if (relaxed) {
+        const to = panel + q * 32 + half * 16
+        v128.store(to, v128.and(w, i8x16.splat(15)))
+        v128.store(to, v128.and(i16x8.shr_u(w, 4), i8x16.splat(15)), 128)
+      } else {
+        const to = panel + q * 64 + half * 16
+        const nibble = i16x8.splat(15)
+        v128.store(to, v128.and(w, nibble))
+        v128.store(to, v128.and(i16x8.shr_u(w, 8), nibble), 32)
+        v128.store(to, v128.and(i16x8.shr_u(w, 4), nibble), 256)
+        v128.store(to, i16x8.shr_u(w, 12), 288)
+      }
+    }
+  }
+}
+
+/** out (cols) = row `row` of a group, 0 ≤ row < 8 */
+export function rowQ4_0(group: usize, row: usize, cols: i32, out: usize): void {
+  for (let k = 0; k < cols; k++) {
+    const p = group + <usize>(k >> 5) * Q4_0_BYTES
+    store<f32>(out + ((<usize>k) << 2), f16At(p + row * 2) * <f32>(nibble(p + 16, row, k & 31) - 8))
+  }
+}
+
+export function rowQ4_K(group: usize, row: usize, cols: i32, out: usize): void {
+  for (let k = 0; k < cols; k++) {
+    const p = group + <usize>(k >> 8) * Q4_K_BYTES,
+      block = <usize>((k >> 5) & 7)
+    const scale = f16At(p + row * 2) * <f32>load<u8>(p + block * 8 + row, 32)
+    const minimum = f16At(p + 16 + row * 2) * <f32>load<u8>(p + block * 8 + row, 96)
+    store<f32>(out + ((<usize>k) << 2), scale * <f32>nibble(p + 160 + block * 128, row, k & 31) - minimum)
+  }
+}
+
+function nibble(block: usize, row: usize, k: i32): i32 {
+  const byte = <i32>load<u8>(block + <usize>((k >> 2) & 3) * 32 + row * 4 + <usize>(k & 3))
+  return k < 16 ? byte & 15 : byte >> 4
+}

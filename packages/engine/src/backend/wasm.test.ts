@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest'
+import { createNodeHost } from '../node/wasm-host.ts'
+import { xxh32 } from '../store/checksum.ts'
+import { randomNumbers } from '../testing/random-blocks.ts'
+import { backendContract } from './backend.contract.ts'
+import { createArena } from './wasm-arena.ts'
+import type { WasmHost } from './wasm-host.ts'
+import { arithmetics } from './wasm-kernels.ts'
+import { createWasmBackend } from './wasm.ts'
+
+const host = createNodeHost()
+
+for (const arithmetic of arithmetics) {
+  for (const threads of [1, 2]) {
+    backendContract(`wasm, ${arithmetic}, ${threads === 1 ? 'one thread' : 'two threads'}`, () =>
+      createWasmBackend(host, { threads, arithmetic }),
+    )
+  }
+}
+
+describe('threads', () => {
+  test('sleep between jobs and wake for the next', async () => {
+    const backend = await createWasmBackend(host, { threads: 3 })
+    const x = backend.scratch(64 * 2048)
+    const weight = backend.scratch(2048)
+    x.values().fill(3)
+    weight.values().fill(1)
+    for (let i = 0; i < 5; i++) {
+      backend.rmsNorm(x, x, weight, 64, 0)
+      // longer than any thread spins
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      expect(x.values().every((value) => Math.abs(value - 1) < 1e-6)).toBe(true)
+    }
+    backend.close()
+  })
+
+  test('a page that cannot share memory gets one', async () => {
+    const alone: WasmHost = { ...host, sharedMemory: false }
+    const backend = await createWasmBackend(alone, { threads: 4 })
+    expect(backend.detail).toContain('one thread')
+    backend.close()
+  })
+
+  test('one that does not start is done without', async () => {
+    const poor: WasmHost = { ...host, spawn: () => Promise.reject(new Error('no workers here')) }
+    const backend = await createWasmBackend(poor, { threads: 4 })
+    expect(backend.detail).toContain('one thread')
+    const x = backend.scratch(64)
+    x.values().fill(2)
+    backend.rmsNorm(x, x, x, 1, 0)
+    expect(x.values()[63]).toBeCloseTo(2, 5)
+    backend.close()
+  })
+})
+
+describe('memory', () => {
+  test('a budget is kept, with the numbers, and what is held stays good', async () => {
+    const backend = await createWasmBackend(host, { threads: 1, maxBytes: 4 * 2 ** 20 })
+    const region = backend.region(2 * 2 ** 20)
+    region.bytes().fill(9)
+    expect(() => backend.region(2 * 2 ** 20)).toThrow(
+      '2.0 MiB of memory beside the 2.1 MiB in use; the engine may hold 4.0',
+    )
+    expect(region.bytes().every((byte) => byte === 9)).toBe(true)
+    region.free()
+    expect(backend.region(2 * 2 ** 20).byteLength).toBe(2 * 2 ** 20)
+    backend.close()
+  })
+})
+
+test('checksums are XXH32, at any length and alignment', async () => {
+  const arena = createArena(await host.compile('simd'), false, 2 ** 20)
+  const at = arena.allocate(4096)
+  arena.bytes(at, 4096).set(new Uint8Array(randomNumbers(1, 1024).buffer))
+  expect(arena.kernels.checksum(at, 0, 0) >>> 0).toBe(0x02cc5d05)
+  for (const [from, length, seed] of [
+    [0, 4096, 0],
+    [1, 15, 7],
+    [3, 16, 0],
+    [5, 1003, 2654435761],
+  ] as const) {
+    expect(arena.kernels.checksum(at + from, length, seed) >>> 0).toBe(
+      xxh32(arena.bytes(at + from, length), seed),
+    )
+  }
+})
