@@ -31,11 +31,15 @@ export function App(): JSX.Element {
       (ready) => ready && setSide('chat'),
     ),
   )
+  const shortly = () => {
+    if (state.room) return readinessInWords(state).short
+    return state.connection.phase === 'offline' ? 'Out of reach' : 'Entering'
+  }
   // The header counts percents as they come; who listens hears only that something else is going on.
   createEffect(
     on(
-      () => state.readiness.phase,
-      () => announce(readinessInWords(state).sentence),
+      () => state.room && state.readiness.phase,
+      (phase) => phase && announce(readinessInWords(state).sentence),
     ),
   )
   return (
@@ -50,7 +54,7 @@ export function App(): JSX.Element {
           data-testid="readiness"
           data-phase={state.readiness.phase}
         >
-          {readinessInWords(state).short}
+          {shortly()}
         </p>
         <Show when={hasModel()}>
           <nav class="sides" aria-label="Parts of the page">

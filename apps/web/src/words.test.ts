@@ -25,8 +25,9 @@ describe('numbers in words', () => {
   })
 
   it('say durations with the precision that matters', () => {
-    expect([0, 412, 9_949, 9_951, 61_000, 180_000].map(durationInWords)).toEqual([
-      '0.0 s',
+    expect([0, 7.05, 412, 9_949, 9_951, 61_000, 180_000].map(durationInWords)).toEqual([
+      '0 ms',
+      '7 ms',
       '0.4 s',
       '9.9 s',
       '10 s',
@@ -51,7 +52,7 @@ describe('numbers in words', () => {
 describe('the line under an answer', () => {
   it('tells when it began and how fast it went', () => {
     expect(statsInWords('one two three four five six seven eight nine ten', stats)).toEqual({
-      first: 'first word after 0.4 s',
+      first: 'First word after 0.4 s',
       pace: '10 words/s',
     })
   })

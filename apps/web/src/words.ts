@@ -20,8 +20,9 @@ export function bytesInWords(bytes: number): string {
   return `${value.toFixed(digits)} ${units[unit]}`
 }
 
-/** "0.4 s", "12 s", "2 min". */
+/** "7 ms", "0.4 s", "12 s", "2 min". */
 export function durationInWords(ms: number): string {
+  if (ms < 95) return `${Math.round(ms)} ms`
   if (ms < 9_950) return `${(ms / 1000).toFixed(1)} s`
   if (ms < 90_000) return `${Math.round(ms / 1000)} s`
   return `${Math.round(ms / 60_000)} min`
@@ -51,7 +52,7 @@ export function countWords(text: string): number {
  * the last; null when there was nothing to time.
  */
 export function statsInWords(text: string, stats: GenerateStats): { first: string; pace: string | null } {
-  const first = `first word after ${durationInWords(stats.ttftMs)}`
+  const first = `First word after ${durationInWords(stats.ttftMs)}`
   const decodeMs = stats.tpotMs * (stats.outputTokens - 1)
   if (decodeMs <= 0) return { first, pace: null }
   const wordsPerSec = countWords(text) / (decodeMs / 1000)

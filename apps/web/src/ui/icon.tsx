@@ -17,7 +17,7 @@ const outlines = {
 
 export function Icon(props: { name: keyof typeof outlines }): JSX.Element {
   return (
-    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">
+    <svg class={`icon ${props.name}`} viewBox="0 0 24 24" aria-hidden="true">
       <path d={outlines[props.name]} />
     </svg>
   )

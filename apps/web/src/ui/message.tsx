@@ -91,7 +91,7 @@ function Stats(props: { text: string; stats: GenerateStats }): JSX.Element {
         `${stats().outputTokens} written. TTFT: time to the first token. TPOT: mean time of each one after it.`
       }
     >
-      <span class="capitalised">{words().first}</span>
+      {words().first}
       {words().pace === null ? '' : ` · ${words().pace}`}
       {' · '}
       <span class="figures">

@@ -4,8 +4,8 @@ import { emberOutline, flameOutline } from './flame-outline.ts'
 import './ring.css'
 
 const width = 360
-const height = 270
-const centre = { x: width / 2, y: 135 }
+const height = 262
+const centre = { x: width / 2, y: 130 }
 const radius = { x: 132, y: 88 }
 /** Above this many, names would overlap; the list beside the picture has them all. */
 const mostNames = 8
