@@ -3,14 +3,28 @@
  *
  * @module
  */
+import { availableParallelism } from 'node:os'
 import type { Backend } from '../backend/backend.ts'
 import { createReferenceBackend } from '../backend/reference.ts'
-import { readChoice } from './arguments.ts'
+import { createWasmBackend } from '../backend/wasm.ts'
+import { readChoice, readInteger } from './arguments.ts'
+import { createNodeHost } from './wasm-host.ts'
 
 /** Options that every command with arithmetic takes. */
 export const backendOptions = { backend: 'text', threads: 'text' } as const
 
+const maxThreads = 64
+
+/**
+ * @returns the fast one with a thread for each core, unless told otherwise
+ * @throws UsageError; EngineError of {@link createWasmBackend}
+ */
 export async function openBackend(values: { backend?: string; threads?: string }): Promise<Backend> {
-  readChoice('backend', values.backend, ['reference'])
-  return createReferenceBackend()
+  const kind = readChoice('backend', values.backend, ['wasm', 'reference'])
+  const threads = readInteger('threads', values.threads, {
+    absent: Math.min(availableParallelism(), maxThreads),
+    min: 1,
+    max: maxThreads,
+  })
+  return kind === 'reference' ? createReferenceBackend() : createWasmBackend(createNodeHost(), { threads })
 }
