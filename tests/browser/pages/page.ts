@@ -37,6 +37,5 @@ window.callWorker = (script, method, args) =>
     }
     worker.addEventListener('message', onMessage, ended)
     worker.addEventListener('error', onError, ended)
-    // oxlint-disable-next-line require-post-message-target-origin -- the rule means windows; this is a worker
     worker.postMessage({ call, method, args })
   })

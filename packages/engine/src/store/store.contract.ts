@@ -4,21 +4,12 @@
  *
  * @module
  */
-import { EngineError, type ErrorCode } from '../errors.ts'
+import { EngineError } from '../errors.ts'
+import { equal, rejects, throws } from '../testing/expectations.ts'
 import { noise } from '../testing/noise.ts'
 import type { Shelf } from './piece-writer.ts'
-import type { FileName, ModelRecord, ShardRecord } from './shard-store.ts'
-
-export type ShelfUnderTest = Shelf & {
-  /** The same bytes, as another tab or a reloaded one opens them. */
-  reopen(): Promise<Shelf>
-}
-
-export type StoreCase = {
-  title: string
-  /** @param create an empty shelf */
-  run(create: () => Promise<ShelfUnderTest>): Promise<void>
-}
+import { catalogueContract, type StoreCase } from './catalogue.contract.ts'
+import type { FileName } from './shard-store.ts'
 
 export const storeContract: readonly StoreCase[] = [
   {
@@ -190,72 +181,11 @@ export const storeContract: readonly StoreCase[] = [
       }
     },
   },
-  {
-    title: 'records are kept for the next visit, and replaced as a whole',
-    async run(create) {
-      const shelf = await create()
-      await shelf.catalogue.putModel({ ...model, name: 'old' })
-      await shelf.catalogue.putModel(model)
-      await shelf.catalogue.putShard({ ...shard, storedBytes: 1, checksums: [1, 2] })
-      await shelf.catalogue.putShard(shard)
-      const { catalogue } = await shelf.reopen()
-      equal(await catalogue.models(), [model])
-      equal(await catalogue.shard(layer0), shard)
-      equal(await catalogue.shard(layer1), null)
-    },
-  },
-  {
-    title: 'a record handed out is a copy',
-    async run(create) {
-      const { catalogue } = await create()
-      const given = structuredClone(shard)
-      await catalogue.putShard(given)
-      given.checksums.push(9)
-      const got = await catalogue.shard(layer0)
-      got?.checksums.push(9)
-      equal(await catalogue.shard(layer0), shard)
-    },
-  },
-  {
-    title: 'a shard is forgotten alone, a model with all its shards and no others',
-    async run(create) {
-      const { catalogue } = await create()
-      for (const name of ['alpha', 'alpha-2']) {
-        await catalogue.putModel({ ...model, model: name })
-        for (const file of ['layer-000', 'layer-001']) {
-          await catalogue.putShard({ ...shard, model: name, file })
-        }
-      }
-      await catalogue.remove(layer0)
-      equal(await catalogue.shard(layer0), null)
-      equal((await catalogue.shard(layer1))?.file, 'layer-001')
-      await catalogue.remove({ model: 'alpha' })
-      equal(await catalogue.shard(layer1), null)
-      equal((await catalogue.models()).length, 1)
-      equal((await catalogue.shard({ model: 'alpha-2', file: 'layer-000' }))?.model, 'alpha-2')
-    },
-  },
+  ...catalogueContract,
 ]
 
 const layer0: FileName = { model: 'alpha', file: 'layer-000' }
 const layer1: FileName = { model: 'alpha', file: 'layer-001' }
-
-const model: ModelRecord = {
-  model: 'alpha',
-  name: 'Alpha',
-  url: '/models/alpha.gguf',
-  revision: '"v1"',
-  sizeBytes: 12,
-  lastUsedAtMs: 3,
-}
-
-const shard: ShardRecord = {
-  ...layer0,
-  storedBytes: 8,
-  totalBytes: 12,
-  checksums: [1, 0xffff_ffff],
-  pieceBytes: 4,
-}
 
 async function put(store: Shelf['store'], name: FileName, bytes: Uint8Array): Promise<void> {
   const writer = await store.openWrite(name)
@@ -268,43 +198,4 @@ function firstByte(reader: { read(into: Uint8Array, offset: number): void }): nu
   const into = new Uint8Array(1)
   reader.read(into, 0)
   return into[0]
-}
-
-/** Equal as JSON with sorted keys: enough for records, lists and numbers. */
-function equal(actual: unknown, expected: unknown): void {
-  const [a, b] = [canonical(actual), canonical(expected)]
-  if (a !== b) throw new Error(`expected ${b.slice(0, 500)}, got ${a.slice(0, 500)}`)
-}
-
-const canonical = (value: unknown) =>
-  JSON.stringify(value ?? null, (_key, part: unknown) =>
-    part && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  )
-
-async function rejects(work: Promise<unknown>, code: ErrorCode): Promise<void> {
-  expectCode(
-    await work.then(
-      () => null,
-      (thrown: unknown) => thrown,
-    ),
-    code,
-  )
-}
-
-function throws(body: () => void, code: ErrorCode): void {
-  let thrown: unknown = null
-  try {
-    body()
-  } catch (error) {
-    thrown = error
-  }
-  expectCode(thrown, code)
-}
-
-function expectCode(thrown: unknown, code: ErrorCode): void {
-  if (!(thrown instanceof EngineError) || thrown.code !== code) {
-    throw new Error(`expected an EngineError '${code}', got ${String(thrown)}`, { cause: thrown })
-  }
 }
