@@ -30,6 +30,7 @@ beforeAll(async () => {
     ['models/empty.gguf', ''],
     ['models/notes.txt', 'mine'],
     ['models/.hidden.gguf', 'mine'],
+    ['models/folder.gguf/inner.gguf', 'below'],
     ['more/toy.gguf', 'another'],
     ['more/a b ü.gguf', 'spaced'],
     ['private/secret.gguf', 'secret'],
@@ -145,6 +146,7 @@ describe('the list of models', () => {
     const { headers } = await get('/models', { Origin: 'https://elsewhere.example' })
     expect(headers.get('access-control-allow-origin')).toBe('*')
     expect(headers.get('cross-origin-resource-policy')).toBe('cross-origin')
+    expect(headers.get('strict-transport-security')).toBeNull()
   })
 })
 
@@ -286,6 +288,7 @@ describe('a model file', () => {
     '.hidden.gguf',
     'leak.gguf',
     'folder.gguf',
+    'folder.gguf%2finner.gguf',
     '.gguf',
     '..%2fsecret.gguf',
     '..%2fprivate%2fsecret.gguf',

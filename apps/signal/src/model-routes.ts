@@ -28,7 +28,7 @@ export function createServedBytes(): ServedBytes {
 export function createModelRoutes(files: ModelFiles, served: ServedBytes): Hono {
   const digests = createDigests()
   const routes = new Hono()
-  routes.use(secureHeaders({ crossOriginResourcePolicy: 'cross-origin' }))
+  routes.use(secureHeaders({ crossOriginResourcePolicy: 'cross-origin', strictTransportSecurity: false }))
   routes.use(
     cors({
       origin: '*',

@@ -74,10 +74,11 @@ describe('who is here', () => {
   it('does not plan again when a device outside the plan leaves', () => {
     const { house, alice } = planned()
     const dora = house.join('dora')
+    house.join('erik')
     house.say(dora, { type: 'leave' })
     house.pass(30_000)
     expect(house.view(alice).numbered?.number).toBe(1)
-    expect(names(house.view(alice))).toEqual(['alice', 'bob', 'charlie'])
+    expect(names(house.view(alice))).toEqual(['alice', 'bob', 'charlie', 'erik'])
   })
 
   it('closes the older connection of a device that joins twice', () => {
@@ -449,6 +450,15 @@ describe('a device that does not answer', () => {
     for (const outsider of [dora, erik]) house.say(outsider, { type: 'unreachable', device: id('bob') })
     house.pass(5000)
     expect(house.view(alice).numbered?.number).toBe(1)
+  })
+
+  it('keeps its seat for 20 s when only a device outside the plan complains', () => {
+    const { house, alice, bob } = planned()
+    const dora = house.join('dora')
+    house.close(bob)
+    house.say(dora, { type: 'unreachable', device: id('bob') })
+    house.pass(19_000)
+    expect(names(house.view(alice))).toContain('bob')
   })
 
   it('is not left out by complaints that lie more than 30 s apart', () => {

@@ -55,9 +55,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // The process may belong to somebody else, who wants its own Request and Response.
     overrideGlobalObjects: false,
   })
-  const port = await new Promise<number>((resolve, reject) => {
+  const listening = new Promise<number>((resolve, reject) => {
     server.once('error', (error) => reject(portTrouble(error, options)))
     server.listen(options.port, host, () => resolve((server.address() as AddressInfo).port))
+  })
+  const port = await listening.catch(async (error: unknown) => {
+    await sockets.close()
+    throw error
   })
   const url = `http://${isHere(host) ? 'localhost' : host}:${port}`
   log(`Listening at ${url}.`)
@@ -78,14 +82,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 const isHere = (host: string): boolean => ['0.0.0.0', '::', '127.0.0.1', '::1', 'localhost'].includes(host)
 
 function portTrouble(error: NodeJS.ErrnoException, { port, host }: ServerOptions): Error {
-  const next = `Choose another: PORT=${port === 8787 ? 8788 : 8787} npm start.`
+  const command = `PORT=${port === 8787 ? 8788 : 8787} npm start`
   switch (error.code) {
     case 'EADDRINUSE':
       return new Error(
-        `Port ${port} is taken by another program, perhaps another Hearth. Stop it, or: ${next}`,
+        `Port ${port} is taken by another program, perhaps another Hearth. Stop it, or take another port: ${command}`,
       )
     case 'EACCES':
-      return new Error(`This user may not open port ${port}. ${next}`)
+      return new Error(`This user may not open port ${port}. Take another: ${command}`)
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new Error(
