@@ -1,47 +1,52 @@
-import { createEffect, createSignal, Match, on, Show, Switch, type JSX } from 'solid-js'
+import { createEffect, createMemo, createSignal, Match, on, Show, Switch, type JSX } from 'solid-js'
 import type { Connection } from './cluster.ts'
-import { usePage } from './page.ts'
+import { usePage, type Page } from './page.ts'
 import { readinessInWords } from './readiness.ts'
 import { Flame } from './ui/flame.tsx'
 import { Icon } from './ui/icon.tsx'
 import { Chat } from './views/chat.tsx'
-import { Devices } from './views/devices.tsx'
-import { Install } from './views/install.tsx'
-import { Join } from './views/join.tsx'
-import { Models } from './views/models.tsx'
 import { Notices } from './views/notices.tsx'
 import { Refused } from './views/refused.tsx'
+import { Room } from './views/room.tsx'
 import { Settings } from './views/settings.tsx'
 import { Setup } from './views/setup.tsx'
-import { ThisDevice } from './views/this-device.tsx'
 import { WaitingRoom } from './views/waiting-room.tsx'
 import './app.css'
 
 /** One page: the room beside the chat, or one of the two where the screen is narrow. */
 export function App(): JSX.Element {
-  const { state, announce } = usePage()
-  const [side, setSide] = createSignal<'room' | 'chat'>('room')
+  const page = usePage()
+  const { state, chat, announce } = page
+  const view = createMemo(() => viewOf(page))
+  const [side, setSide] = createSignal<'room' | 'chat'>(chat.turns().length > 0 ? 'chat' : 'room')
   const [settingsOpen, setSettingsOpen] = createSignal(false)
-  const hasModel = () => state.room !== null && state.room.choice !== null
-  const isBlocked = () => state.missing.some(({ severity }) => severity === 'blocks')
-  // The first time that a chat is possible is when people want to see it.
-  createEffect(
-    on(
-      () => state.readiness.phase === 'ready',
-      (ready) => ready && setSide('chat'),
-    ),
-  )
-  const shortly = () => {
-    if (state.room) return readinessInWords(state).short
-    return state.connection.phase === 'offline' ? 'Out of reach' : 'Entering'
-  }
+  const [readinessElement, setReadinessElement] = createSignal<HTMLElement>()
+
+  // The first time that a chat is possible is when people want to see it; later they have chosen their side.
+  let wasReady = false
+  createEffect(() => {
+    if (wasReady || state.readiness.phase !== 'ready') return
+    wasReady = true
+    setSide('chat')
+  })
   // The header counts percents as they come; who listens hears only that something else is going on.
   createEffect(
-    on(
-      () => state.room && state.readiness.phase,
-      (phase) => phase && announce(readinessInWords(state).sentence),
+    on([() => state.readiness.phase, () => state.room !== null], () =>
+      announce(readinessInWords(state).sentence),
     ),
   )
+  // The button that brought the next view is gone with the last one: its focus goes to what tells how the room is.
+  createEffect(
+    on(
+      view,
+      () =>
+        requestAnimationFrame(() => {
+          if (document.activeElement === document.body) readinessElement()?.focus()
+        }),
+      { defer: true },
+    ),
+  )
+
   return (
     <div class="app" data-side={side()}>
       <header class="top">
@@ -50,13 +55,15 @@ export function App(): JSX.Element {
           Hearth
         </h1>
         <p
+          ref={setReadinessElement}
           class={`readiness small ${state.readiness.phase}`}
+          tabindex="-1"
           data-testid="readiness"
           data-phase={state.readiness.phase}
         >
-          {shortly()}
+          {readinessInWords(state).short}
         </p>
-        <Show when={hasModel()}>
+        <Show when={view() === 'room'}>
           <nav class="sides" aria-label="Parts of the page">
             <button type="button" aria-pressed={side() === 'room'} onClick={() => setSide('room')}>
               Room
@@ -77,26 +84,19 @@ export function App(): JSX.Element {
         </button>
       </header>
       <Notices />
-      <Switch
-        fallback={
-          <div class="sides-by-side">
-            <aside class="room" aria-label="Room">
-              <Devices />
-              <Models />
-              <Join />
-              <ThisDevice />
-              <Install />
-            </aside>
-            <Chat />
-          </div>
-        }
-      >
+      <Switch>
         <Match when={refusalOf(state.connection)}>{(refusal) => <Refused refusal={refusal()} />}</Match>
-        <Match when={state.room === null || isBlocked()}>
+        <Match when={view() === 'waiting'}>
           <WaitingRoom />
         </Match>
-        <Match when={!hasModel()}>
+        <Match when={view() === 'setup'}>
           <Setup />
+        </Match>
+        <Match when={view() === 'room'}>
+          <div class="sides-by-side">
+            <Room />
+            <Chat />
+          </div>
         </Match>
       </Switch>
       <Show when={settingsOpen()}>
@@ -104,6 +104,14 @@ export function App(): JSX.Element {
       </Show>
     </div>
   )
+}
+
+function viewOf({ state, chat }: Page): 'refused' | 'waiting' | 'setup' | 'room' {
+  if (state.connection.phase === 'refused') return 'refused'
+  if (state.missing.some(({ severity }) => severity === 'blocks')) return 'waiting'
+  // A conversation can be read again before, and without, the server.
+  if (!state.room) return chat.turns().length > 0 ? 'room' : 'waiting'
+  return state.room.choice ? 'room' : 'setup'
 }
 
 const refusalOf = (connection: Connection) => (connection.phase === 'refused' ? connection : null)

@@ -9,8 +9,8 @@ import { followCluster, type Cluster, type ClusterState } from './cluster.ts'
 import { createInstallation, type Installation } from './installation.ts'
 import { createModels, type Models } from './models.ts'
 import type { Overrides } from './overrides.ts'
-import { createPresence, type Presence } from './presence.ts'
 import { seatsOf } from './seats.ts'
+import { createWake, type Wake } from './wake.ts'
 
 export type Page = {
   cluster: Cluster
@@ -19,7 +19,7 @@ export type Page = {
   chat: Chat
   models: Models
   installation: Installation
-  presence: Presence
+  wake: Wake
   /** Says a sentence to people who listen to the page; polite, one at a time. */
   announce: (sentence: string) => void
 }
@@ -49,7 +49,7 @@ export function createPage(
     chat,
     models: createModels(cluster, state),
     installation: createInstallation(),
-    presence: createPresence(isServing),
+    wake: createWake(isServing),
     announce,
   }
 }

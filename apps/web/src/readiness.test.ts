@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { DeviceId, DeviceView, Readiness, RoomView } from './cluster.ts'
+import type { Connection, DeviceId, DeviceView, Readiness, RoomView } from './cluster.ts'
 import { readinessInWords } from './readiness.ts'
 
 const bob = 'bob-device' as DeviceId
@@ -11,7 +11,8 @@ const seat: DeviceView = {
   status: { phase: 'idle' },
 }
 const room: RoomView = { devices: [seat], choice: null, numbered: null, noPlan: null }
-const wordsOf = (readiness: Readiness) => readinessInWords({ readiness, room })
+const wordsOf = (readiness: Readiness) =>
+  readinessInWords({ readiness, room, connection: { phase: 'online' } })
 
 it('names who is waited for, and who failed', () => {
   expect(wordsOf({ phase: 'waiting', for: [bob] }).sentence).toBe('Waiting for Bob to come back.')
@@ -41,5 +42,15 @@ it('counts what is loaded, and never says 100 % before the end', () => {
 it("passes the planner's reason on", () => {
   expect(wordsOf({ phase: 'no-plan', message: 'The model needs 4.9 GB.' }).sentence).toBe(
     'The model needs 4.9 GB.',
+  )
+})
+
+it('says how entering goes while there is no room', () => {
+  const entering = (connection: Connection) =>
+    readinessInWords({ readiness: { phase: 'no-model' }, room: null, connection }).short
+  expect(entering({ phase: 'connecting' })).toBe('Entering')
+  expect(entering({ phase: 'offline', retryAtMs: 0 })).toBe('Out of reach')
+  expect(entering({ phase: 'refused', code: 'no-room', message: 'No room has this link.' })).toBe(
+    'Not let in',
   )
 })

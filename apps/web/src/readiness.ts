@@ -15,10 +15,13 @@ export type ReadinessWords = {
   sentence: string
 }
 
-export function readinessInWords(state: Pick<ClusterState, 'readiness' | 'room'>): ReadinessWords {
-  const { readiness, room } = state
+export function readinessInWords(
+  state: Pick<ClusterState, 'readiness' | 'room' | 'connection'>,
+): ReadinessWords {
+  const { readiness, room, connection } = state
+  if (!room) return entryInWords(connection)
   const nameOf = (device: string) =>
-    room?.devices.find((view) => view.device === device)?.name ?? 'a device that left'
+    room.devices.find((view) => view.device === device)?.name ?? 'a device that left'
   switch (readiness.phase) {
     case 'no-model':
       return {
@@ -60,4 +63,17 @@ export function readinessInWords(state: Pick<ClusterState, 'readiness' | 'room'>
         sentence: `${nameOf(readiness.device)}: ${readiness.message}`,
       }
   }
+}
+
+function entryInWords({ phase }: ClusterState['connection']): ReadinessWords {
+  if (phase === 'refused')
+    return { short: 'Not let in', title: 'Not let in', sentence: 'The room did not let this device in.' }
+  if (phase === 'offline')
+    return {
+      short: 'Out of reach',
+      title: 'The server is out of reach',
+      sentence:
+        'Is the machine that runs Hearth switched on, and this device in the same network? The page goes on by itself as soon as the server answers.',
+    }
+  return { short: 'Entering', title: 'Entering the room', sentence: 'Waiting for the server to answer.' }
 }

@@ -7,7 +7,7 @@ import './notices.css'
 
 /** Above everything else: the server out of reach, trouble, a tab that was out of sight, a new version. */
 export function Notices(): JSX.Element {
-  const { state, presence, installation, announce } = usePage()
+  const { state, wake, installation, announce } = usePage()
   const [dismissed, setDismissed] = createSignal<Error | null>(null)
   const problem = () => (state.problem && state.problem !== dismissed() ? state.problem : null)
   createEffect(
@@ -30,14 +30,14 @@ export function Notices(): JSX.Element {
           />
         )}
       </Show>
-      <Show when={presence.hiddenForMs()}>
+      <Show when={wake.hiddenForMs()}>
         {(hiddenMs) => (
           <div class="notice small" role="status">
             <p>
               This tab was out of sight for {durationInWords(hiddenMs())}. Browsers slow hidden tabs down:
               keep it visible while others chat.
             </p>
-            <button type="button" class="button quiet" onClick={presence.forgetHidden}>
+            <button type="button" class="button quiet" onClick={wake.forgetHidden}>
               Understood
             </button>
           </div>

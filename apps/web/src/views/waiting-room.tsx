@@ -1,5 +1,6 @@
 import { For, Show, type JSX } from 'solid-js'
 import { usePage } from '../page.ts'
+import { readinessInWords } from '../readiness.ts'
 import { Flame } from '../ui/flame.tsx'
 import { Problem } from '../ui/problem.tsx'
 import './refused.css'
@@ -15,15 +16,8 @@ export function WaitingRoom(): JSX.Element {
         when={blocking().length > 0}
         fallback={
           <>
-            <h2>
-              {state.connection.phase === 'offline' ? 'The server is out of reach' : 'Entering the room…'}
-            </h2>
-            <Show when={state.connection.phase === 'offline'}>
-              <p class="muted">
-                Is the machine that runs Hearth switched on, and this device in the same network? The page
-                goes on by itself as soon as the server answers.
-              </p>
-            </Show>
+            <h2>{readinessInWords(state).title}</h2>
+            <p class="muted">{readinessInWords(state).sentence}</p>
           </>
         }
       >

@@ -6,13 +6,13 @@
  */
 import { createEffect, createSignal, onCleanup } from 'solid-js'
 
-export type Presence = ReturnType<typeof createPresence>
+export type Wake = ReturnType<typeof createWake>
 
 /** A tab that was away for less did no harm. */
 const worthMentioningMs = 20_000
 
 /** @param isServing true while others may wait for this device */
-export function createPresence(isServing: () => boolean) {
+export function createWake(isServing: () => boolean) {
   const [visible, setVisible] = createSignal(document.visibilityState === 'visible')
   const [wakeLock, setWakeLock] = createSignal<'held' | 'refused' | 'none'>('none')
   /** For how long the tab was hidden while it served, until the person has read it. */
