@@ -43,6 +43,16 @@ describe('npm run plan', () => {
     expect(stdout).toMatch(/all +32 .* per token/)
   })
 
+  it('plans as the paper does with --solver paper, for the first device as head', () => {
+    const { status, stdout } = plan(household, '--solver', 'paper')
+    expect(status).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      head: 'laptop-alice',
+      rounds: 1,
+      windows: [{ layers: 20 }, { layers: 12 }],
+    })
+  })
+
   it.each([
     [['no-such-file.json'], 'no-such-file.json cannot be read'],
     [[pathOf('cli.ts')], 'is not JSON'],
@@ -51,6 +61,8 @@ describe('npm run plan', () => {
     [[household, '--solver', 'exhaustive'], 'use --solver exact'],
     [[household, '--solver', 'manual', '--layers', '1,2,3'], 'add up to 6'],
     [[household, '--solver', 'single'], 'This model needs'],
+    [[household, '--solver', 'paper', '--head', 'tablet-charlie'], 'tablet-charlie cannot hold'],
+    [[household, '--solver', 'paper', '--head', 'dave'], 'The head dave is not among'],
     [[household, '--colour'], "Unknown option '--colour'"],
     [[], 'Give one file of profiles'],
   ])('says what is wrong with %j in a sentence and exits with 1', (args, sentence) => {

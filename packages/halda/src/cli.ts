@@ -22,6 +22,7 @@ FILE holds { "devices": DeviceProfile[], "model": ModelProfile } as JSON; see pa
            memory       layers in proportion to memory
            equal        the same number of layers to each device
            single       everything on one device
+           paper        Halda as published; [--head DEVICE], else the first device
   --explain             a table with reasons instead of JSON`
 
 type ProfilesFile = { devices: DeviceProfile[]; model: ModelProfile }
@@ -50,6 +51,10 @@ const solvers: Readonly<Record<string, Solver>> = {
   memory: ({ devices, model }) => planByMemory(devices, model),
   equal: ({ devices, model }) => planEqual(devices, model),
   single: ({ devices, model }) => planSingle(devices, model),
+  paper: async ({ devices, model }, { head }) => {
+    const { planPaper } = await import('./paper/plan-paper.ts')
+    return planPaper(devices, model, head as DeviceId | undefined)
+  },
 }
 
 /** A sentence for the person at the terminal. */
