@@ -1,10 +1,16 @@
-// x (tokens, cols), f32 → int8 by blocks of 32, once for all products that share it.
+// x (tokens, cols), f32 → integers by blocks of 32, once for all products that share it.
 //
-// Weights with 4 and 6 bits meet x as bytes, weights with 8 bits as 16-bit integers. In the latter every four values
-// are stored as (0, 2, 1, 3): the even and the odd bytes of a 32-bit lane of weights each find their pair in one lane.
+// Weights with 4 and 6 bits meet x as bytes where the machine has relaxed dot products; weights with 8 bits, and all
+// weights elsewhere, meet it as 16-bit integers. Those cost nothing more to be precise, so they are: 13 bits, which is as
+// many as 6-bit weights leave room for in 32. Every four of them are stored as (0, 2, 1, 3): the even and the odd bytes
+// of a 32-bit lane of weights each find their pair in one lane.
 
 import { ARGUMENTS, OP_QUANTIZE, announce, join, take } from './jobs'
-import { maxF32, sumI32 } from './lanes'
+import { maxF32, relaxed, sumI32 } from './lanes'
+
+const BYTE_RANGE: f32 = 127
+/** 63 · 4064 · 16 · 128 · 2, a block of Q6_K with its scales, stays below 2^31. */
+const SHORT_RANGE: f32 = 4064
 
 /** Where the quantized rows lie. The record of a quantize job and the head of a products job. */
 @unmanaged
@@ -17,8 +23,10 @@ export class Activations {
   bytes: usize
   /** (tokens, cols), int16, (0, 2, 1, 3); 0 when no product wants it */
   shorts: usize
-  /** (tokens, cols / 32), f32: x = scale · integer */
+  /** (tokens, cols / 32), f32: x = scale · byte */
   scales: usize
+  /** (tokens, cols / 32), f32: x = scale · short */
+  shortScales: usize
   /** (tokens, cols / 32), f32: the sum of x over the block, as quantized */
   sums: usize
   /** (tokens, cols / 16), i32: 32 times the sum of the integers of each half block */
@@ -34,7 +42,7 @@ export const NEED_SHORTS: i32 = 2
 
 /** Bytes that {@link quantize} writes for `tokens` rows of `cols` values. */
 export function activationBytes(tokens: i32, cols: i32): usize {
-  return <usize>(tokens * (cols / 32)) * (32 + 64 + 4 + 4 + 8)
+  return <usize>(tokens * (cols / 32)) * (32 + 64 + 4 + 4 + 4 + 8)
 }
 
 /** Quantizes `tokens` rows at x into the buffer at `at`. @returns 1 if a thread has failed */
@@ -47,8 +55,9 @@ export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, at: usize
   a.bytes = needs & NEED_BYTES ? at : 0
   a.shorts = needs & NEED_SHORTS ? at + blocks * 32 : 0
   a.scales = at + blocks * 96
-  a.sums = at + blocks * 100
-  a.halves = at + blocks * 104
+  a.shortScales = at + blocks * 100
+  a.sums = at + blocks * 104
+  a.halves = at + blocks * 108
   if (needs == 0) return 0
   announce(OP_QUANTIZE, tokens)
   quantizeItems()
@@ -65,53 +74,64 @@ export function quantizeItems(): void {
 
 function quantizeBlock(a: Activations, b: i32): void {
   const x = a.x + ((<usize>b) << 7)
-  const x0 = v128.load(x),
-    x1 = v128.load(x, 16),
-    x2 = v128.load(x, 32),
-    x3 = v128.load(x, 48)
-  const x4 = v128.load(x, 64),
-    x5 = v128.load(x, 80),
-    x6 = v128.load(x, 96),
-    x7 = v128.load(x, 112)
-  const largest = maxF32(
-    f32x4.max(
-      f32x4.max(f32x4.max(f32x4.abs(x0), f32x4.abs(x1)), f32x4.max(f32x4.abs(x2), f32x4.abs(x3))),
-      f32x4.max(f32x4.max(f32x4.abs(x4), f32x4.abs(x5)), f32x4.max(f32x4.abs(x6), f32x4.abs(x7))),
-    ),
-  )
-  const scale = largest / 127
-  // below this, 127 / largest is no f32
-  const inverse = f32x4.splat(largest > 1e-30 ? 127 / largest : 0)
-  const q0 = rounded(x0, inverse),
-    q1 = rounded(x1, inverse),
-    q2 = rounded(x2, inverse),
-    q3 = rounded(x3, inverse)
-  const q4 = rounded(x4, inverse),
-    q5 = rounded(x5, inverse),
-    q6 = rounded(x6, inverse),
-    q7 = rounded(x7, inverse)
-  const first = sumI32(i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)))
-  const second = sumI32(i32x4.add(i32x4.add(q4, q5), i32x4.add(q6, q7)))
-  store<f32>(a.scales + ((<usize>b) << 2), scale)
-  store<f32>(a.sums + ((<usize>b) << 2), scale * <f32>(first + second))
-  store<i32>(a.halves + ((<usize>b) << 3), first * 32)
-  store<i32>(a.halves + ((<usize>b) << 3), second * 32, 4)
-  const s0 = i16x8.narrow_i32x4_s(q0, q1),
-    s1 = i16x8.narrow_i32x4_s(q2, q3)
-  const s2 = i16x8.narrow_i32x4_s(q4, q5),
-    s3 = i16x8.narrow_i32x4_s(q6, q7)
-  if (a.bytes) {
-    const bytes = a.bytes + ((<usize>b) << 5)
-    v128.store(bytes, i8x16.narrow_i16x8_s(s0, s1))
-    v128.store(bytes, i8x16.narrow_i16x8_s(s2, s3), 16)
-  }
-  if (a.shorts) {
-    const shorts = a.shorts + ((<usize>b) << 6)
-    v128.store(shorts, evensFirst(s0))
-    v128.store(shorts, evensFirst(s1), 16)
-    v128.store(shorts, evensFirst(s2), 32)
-    v128.store(shorts, evensFirst(s3), 48)
-  }
+  let largest = f32x4.abs(v128.load(x))
+  for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)))
+  const range = maxF32(largest)
+  if (a.bytes) quantizeBytes(a, <usize>b, x, range)
+  if (a.shorts) quantizeShorts(a, <usize>b, x, range)
+}
+
+function quantizeBytes(a: Activations, b: usize, x: usize, range: f32): void {
+  const scale = range / BYTE_RANGE
+  const inverse = inverseOf(scale)
+  const to = a.bytes + (b << 5)
+  const first = sixteenBytes(x, inverse, to)
+  const second = sixteenBytes(x + 64, inverse, to + 16)
+  store<f32>(a.scales + (b << 2), scale)
+  storeSums(a, b, scale, first, second)
+}
+
+function quantizeShorts(a: Activations, b: usize, x: usize, range: f32): void {
+  const scale = range / SHORT_RANGE
+  const inverse = inverseOf(scale)
+  const to = a.shorts + (b << 6)
+  const first = sixteenShorts(x, inverse, to)
+  const second = sixteenShorts(x + 64, inverse, to + 32)
+  store<f32>(a.shortScales + (b << 2), scale)
+  // sums correct for unsigned weights, and with relaxed dot products those meet bytes
+  if (!relaxed) storeSums(a, b, scale, first, second)
+}
+
+function storeSums(a: Activations, b: usize, scale: f32, first: i32, second: i32): void {
+  store<f32>(a.sums + (b << 2), scale * <f32>(first + second))
+  store<i32>(a.halves + (b << 3), first * 32)
+  store<i32>(a.halves + (b << 3), second * 32, 4)
+}
+
+/** Zero for a scale so small that its inverse is no f32. */
+function inverseOf(scale: f32): v128 {
+  return f32x4.splat(scale > 1e-36 ? <f32>1 / scale : 0)
+}
+
+/** @returns the sum of the integers stored */
+function sixteenBytes(x: usize, inverse: v128, to: usize): i32 {
+  const q0 = rounded(v128.load(x), inverse)
+  const q1 = rounded(v128.load(x, 16), inverse)
+  const q2 = rounded(v128.load(x, 32), inverse)
+  const q3 = rounded(v128.load(x, 48), inverse)
+  v128.store(to, i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(q0, q1), i16x8.narrow_i32x4_s(q2, q3)))
+  return sumI32(i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)))
+}
+
+/** @returns the sum of the integers stored */
+function sixteenShorts(x: usize, inverse: v128, to: usize): i32 {
+  const q0 = rounded(v128.load(x), inverse)
+  const q1 = rounded(v128.load(x, 16), inverse)
+  const q2 = rounded(v128.load(x, 32), inverse)
+  const q3 = rounded(v128.load(x, 48), inverse)
+  v128.store(to, evensFirst(i16x8.narrow_i32x4_s(q0, q1)))
+  v128.store(to, evensFirst(i16x8.narrow_i32x4_s(q2, q3)), 16)
+  return sumI32(i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)))
 }
 
 function rounded(x: v128, inverse: v128): v128 {

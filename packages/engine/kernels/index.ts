@@ -18,6 +18,7 @@ import {
   OP_PRODUCTS,
   OP_QUANTIZE,
   OP_QUIT,
+  OP_READ,
   OP_ROPE,
   OP_STORE_KV,
   OP_SWIGLU,
@@ -28,6 +29,7 @@ import {
 } from './jobs'
 import { productItems } from './matmul'
 import { normItems, swigluItems } from './norm'
+import { readItems } from './roofline'
 import { ropeItems } from './rope'
 
 export { setUp, abandon } from './jobs'
@@ -37,7 +39,7 @@ export { rmsNorm, swiglu } from './norm'
 export { rope } from './rope'
 export { attention } from './attention'
 export { checksum } from './checksum'
-export { readBytes } from './roofline'
+export { readThrough } from './roofline'
 
 /** What every thread but the caller's does, from its start to {@link quit}. */
 export function threadLoop(thread: i32): void {
@@ -60,4 +62,5 @@ function takePart(op: i32, thread: i32): void {
   else if (op == OP_NORM) normItems()
   else if (op == OP_ROPE) ropeItems()
   else if (op == OP_SWIGLU) swigluItems()
+  else if (op == OP_READ) readItems()
 }

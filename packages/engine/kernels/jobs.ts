@@ -35,6 +35,7 @@ export const OP_ATTEND: i32 = 4
 export const OP_NORM: i32 = 5
 export const OP_ROPE: i32 = 6
 export const OP_SWIGLU: i32 = 7
+export const OP_READ: i32 = 8
 
 /** Called once, before threads start. Memory is zero elsewhere. */
 export function setUp(threads: i32, scratch: usize): void {

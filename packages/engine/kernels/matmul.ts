@@ -25,7 +25,7 @@ const Q6_K: i32 = 14
 export const BATCH: i32 = 64
 export const MAX_PRODUCTS: i32 = 16
 
-/** Behind the record of Activations. */
+/** Behind the record of Activations (44 bytes). */
 const PRODUCTS_JOB: usize = 0x1c0
 const PRODUCTS: usize = 0x200
 const PRODUCT_BYTES: usize = 32
@@ -209,7 +209,6 @@ function multiply(
   const at = <usize>(token * a.cols + col)
   const blocks = <usize>(a.cols >> 5)
   t.scaleStride = blocks << 2
-  t.scales = a.scales + ((at >> 5) << 2)
   t.sums = a.sums + ((at >> 5) << 2)
   t.halves = a.halves + ((at >> 5) << 3)
   t.out = scratch + RESULTS + ((<usize>token) << 5)
@@ -220,11 +219,13 @@ function multiply(
   } else if (relaxed && type != Q8_0) {
     t.x = a.bytes + at
     t.stride = <usize>a.cols
+    t.scales = a.scales + ((at >> 5) << 2)
     if (type == Q6_K) tileSixBits(t, tokens)
     else tileNibbles(t, tokens)
   } else {
     t.x = a.shorts + (at << 1)
     t.stride = (<usize>a.cols) << 1
+    t.scales = a.shortScales + ((at >> 5) << 2)
     tileShorts(t, tokens, type == Q6_K ? 4 : 8)
   }
 }

@@ -23,7 +23,7 @@ export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize)
     let f0 = f32x4.splat(0),
       f1 = f32x4.splat(0)
     let x = relaxed ? a.bytes : a.shorts
-    let scale = a.scales,
+    let scale = relaxed ? a.scales : a.shortScales,
       sum = a.sums
     for (let b = 0; b < blocks; b++) {
       const d = v128.load(p)
@@ -52,7 +52,7 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
     let f0 = f32x4.splat(0),
       f1 = f32x4.splat(0)
     let x = relaxed ? a.bytes : a.shorts
-    let scale = a.scales,
+    let scale = relaxed ? a.scales : a.shortScales,
       sum = a.sums
     for (let s = 0; s < supers; s++) {
       const d = v128.load(p),

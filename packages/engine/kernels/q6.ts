@@ -20,7 +20,7 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
     let f0 = f32x4.splat(0),
       f1 = f32x4.splat(0)
     let x = relaxed ? a.bytes : a.shorts
-    let scale = a.scales,
+    let scale = relaxed ? a.scales : a.shortScales,
       half = a.halves
     for (let s = 0; s < supers; s++) {
       const d = v128.load(p)

@@ -19,7 +19,7 @@ export function dotQ8_0(weights: usize, groups: i32, a: Activations, out: usize)
     let f0 = f32x4.splat(0),
       f1 = f32x4.splat(0)
     let x = a.shorts,
-      scale = a.scales
+      scale = a.shortScales
     for (let b = 0; b < blocks; b++) {
       const d = v128.load(p),
         xs = v128.load32_splat(scale)

@@ -31,7 +31,7 @@ export type Kernels = {
   ): Failed
   swiglu(gate: number, up: number, n: number): Failed
   checksum(offset: number, byteLength: number, seed: number): number
-  readBytes(from: number, byteLength: number): number
+  readThrough(from: number, byteLength: number): Failed
 }
 
 export type Failed = 0 | 1

@@ -3,7 +3,6 @@ import { createNodeHost } from '../node/wasm-host.ts'
 import { xxh32 } from '../store/checksum.ts'
 import { randomNumbers } from '../testing/random-blocks.ts'
 import { backendContract } from './backend.contract.ts'
-import { createArena } from './wasm-arena.ts'
 import type { WasmHost } from './wasm-host.ts'
 import { arithmetics } from './wasm-kernels.ts'
 import { createWasmBackend } from './wasm.ts'
@@ -69,18 +68,19 @@ describe('memory', () => {
 })
 
 test('checksums are XXH32, at any length and alignment', async () => {
-  const arena = createArena(await host.compile('simd'), false, 2 ** 20)
-  const at = arena.allocate(4096)
-  arena.bytes(at, 4096).set(new Uint8Array(randomNumbers(1, 1024).buffer))
-  expect(arena.kernels.checksum(at, 0, 0) >>> 0).toBe(0x02cc5d05)
-  for (const [from, length, seed] of [
-    [0, 4096, 0],
-    [1, 15, 7],
-    [3, 16, 0],
-    [5, 1003, 2654435761],
+  const backend = await createWasmBackend(host, { threads: 1 })
+  const region = backend.region(4096)
+  const bytes = region.bytes()
+  bytes.set(new Uint8Array(randomNumbers(1, 1024).buffer))
+  expect(backend.checksum(bytes.subarray(0, 0))).toBe(0x02cc5d05)
+  for (const [from, to] of [
+    [0, 4096],
+    [1, 16],
+    [3, 19],
+    [5, 1008],
+    [7, 10],
   ] as const) {
-    expect(arena.kernels.checksum(at + from, length, seed) >>> 0).toBe(
-      xxh32(arena.bytes(at + from, length), seed),
-    )
+    expect(backend.checksum(bytes.subarray(from, to))).toBe(xxh32(bytes.subarray(from, to)))
   }
+  backend.close()
 })

@@ -33,8 +33,15 @@ export type WasmBackendOptions = {
   arithmetic?: Arithmetic
 }
 
+export type WasmBackend = Backend & {
+  /** XXH32 of bytes in this backend's memory: a region's, say. */
+  checksum(bytes: Uint8Array): number
+  /** Reads a region as products do, and does nothing with it: what memory gives, for benches to divide by. */
+  readThrough(region: Region): void
+}
+
 /** @throws EngineError 'out-of-memory' when not even the smallest memory can be had */
-export async function createWasmBackend(host: WasmHost, options: WasmBackendOptions): Promise<Backend> {
+export async function createWasmBackend(host: WasmHost, options: WasmBackendOptions): Promise<WasmBackend> {
   const { maxBytes = Infinity, arithmetic = chooseArithmetic() } = options
   const shared = host.sharedMemory && options.threads > 1
   const module = await host.compile(shared ? `${arithmetic}-threads` : arithmetic)
@@ -67,7 +74,7 @@ async function startThreads(
   return threads
 }
 
-function backendOf(arena: Arena, detail: string, endThreads: () => void): Backend {
+function backendOf(arena: Arena, detail: string, endThreads: () => void): WasmBackend {
   const { kernels } = arena
   const addresses = new WeakMap<object, number>()
   const activations = createBuffer(arena)
@@ -185,6 +192,14 @@ function backendOf(arena: Arena, detail: string, endThreads: () => void): Backen
     },
 
     swiglu: (gate, up, n) => check(kernels.swiglu(values(gate, n), values(up, n), n)),
+
+    checksum(bytes) {
+      if (bytes.buffer !== arena.memory.buffer)
+        throw new EngineError('bug', 'Bytes of another memory were given')
+      return kernels.checksum(bytes.byteOffset, bytes.byteLength, 0) >>> 0
+    },
+
+    readThrough: (region) => check(kernels.readThrough(addressOf(region), region.byteLength)),
 
     close() {
       if (isClosed) return
