@@ -21,7 +21,12 @@ export type Sampler = (logits: Float32Array) => number
 export function createSampler({ temperature, topP, seed }: SamplerOptions): Sampler {
   if (temperature === 0) return argmax
   const random = createPrng(seed)
-  return (logits) => draw(nucleus(probabilities(logits, temperature), topP), random())
+  let p = new Float32Array(0)
+  return (logits) => {
+    if (p.length !== logits.length) p = new Float32Array(logits.length)
+    probabilities(logits, temperature, p)
+    return topP < 1 ? drawFrom(nucleus(p, topP), p, random()) : drawFromAll(p, random())
+  }
 }
 
 /** The first of the largest. */
@@ -33,25 +38,53 @@ export function argmax(logits: Float32Array): number {
   return best
 }
 
-type Candidate = { token: number; p: number }
+/** All tokens less probable than this, together, are less than f32 can tell from nothing. */
+const negligible = 1e-13
 
-/** Top-p (arXiv 1904.09751 §3.1): the fewest most likely tokens whose probabilities reach topP, the likeliest first. */
-function nucleus(p: Float32Array, topP: number): Candidate[] {
-  // A token below this cannot be among them: all such tokens together have less than 1 − topP. Sorting the rest is cheap.
-  const least = (1 - topP) / p.length
-  const candidates: Candidate[] = []
-  for (let token = 0; token < p.length; token++) {
-    if (p[token]! >= least) candidates.push({ token, p: p[token]! })
+/**
+ * Top-p (arXiv 1904.09751 §3.1): the fewest most likely tokens whose probabilities reach topP, the likeliest first.
+ *
+ * Sorting a whole vocabulary takes longer than a layer. So only tokens above some probability are sorted, one that is
+ * lowered until they suffice.
+ */
+function nucleus(p: Float32Array, topP: number): number[] {
+  for (let least = 0.01; ; least /= 10) {
+    const candidates: number[] = []
+    let sum = 0
+    for (let token = 0; token < p.length; token++) {
+      if (p[token]! < least) continue
+      candidates.push(token)
+      sum += p[token]!
+    }
+    if (sum >= topP && candidates.length > 0)
+      return fewest(
+        candidates.sort((a, b) => p[b]! - p[a]!),
+        p,
+        topP,
+      )
+    // Rounding may keep the sum of all just below topP; what is left by then is less than that.
+    if (least < negligible) return candidates
   }
-  candidates.sort((a, b) => b.p - a.p)
-  let sum = 0
-  const last = candidates.findIndex((candidate) => (sum += candidate.p) >= topP)
-  return last < 0 ? candidates : candidates.slice(0, last + 1)
 }
 
-/** @param at where to stop, from 0 to 1 of all that the candidates have together */
-function draw(candidates: readonly Candidate[], at: number): number {
-  let rest = at * candidates.reduce((sum, { p }) => sum + p, 0)
-  const chosen = candidates.find(({ p }) => (rest -= p) < 0)
-  return (chosen ?? candidates.at(-1)!).token
+function fewest(ranked: number[], p: Float32Array, topP: number): number[] {
+  let sum = 0
+  const last = ranked.findIndex((token) => (sum += p[token]!) >= topP)
+  return last < 0 ? ranked : ranked.slice(0, last + 1)
+}
+
+/** @param at where to stop, from 0 to 1 of all that the tokens have together */
+function drawFrom(tokens: readonly number[], p: Float32Array, at: number): number {
+  let rest = at * tokens.reduce((sum, token) => sum + p[token]!, 0)
+  return tokens.find((token) => (rest -= p[token]!) < 0) ?? tokens.at(-1)!
+}
+
+function drawFromAll(p: Float32Array, at: number): number {
+  let rest = at
+  for (let token = 0; token < p.length; token++) {
+    rest -= p[token]!
+    if (rest < 0) return token
+  }
+  // Rounding may leave a little of `at`.
+  return argmax(p)
 }
