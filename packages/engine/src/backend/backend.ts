@@ -88,6 +88,7 @@ export interface Backend {
   /**
    * Stores k and v (rows, kvHeads · headDim) at `position` and attends causally:
    * out (rows, heads · headDim) = softmax(q·kᵀ / √headDim) · v, with heads / kvHeads query heads sharing a KV head.
+   * Positions up to position + rows must be reserved.
    */
   attention(
     out: Vector,

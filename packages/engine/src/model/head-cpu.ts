@@ -7,6 +7,7 @@ import type { Backend, Region } from '../backend/backend.ts'
 import type { Shard } from '../gguf/shards.ts'
 import type { ModelConfig } from './config.ts'
 import type { Head } from './layers.ts'
+import { allocateTogether } from './scratch.ts'
 import { headWeights } from './weights.ts'
 
 export type CpuHead = Head & {
@@ -15,14 +16,16 @@ export type CpuHead = Head & {
 }
 
 /**
- * @param region holds the head shard's packed bytes; freed with the head
+ * @param region holds the head shard's packed bytes; freed with the head, and the caller's still when this throws
  * @throws EngineError 'out-of-memory' when there is no room for the scratch
  */
 export function createHead(backend: Backend, config: ModelConfig, shard: Shard, region: Region): CpuHead {
   const { dim, vocabSize, rmsEps } = config
   const { embedding, norm, output } = headWeights(backend, config, shard, region)
-  const x = backend.scratch(dim) // (dim)
-  const logits = backend.scratch(vocabSize) // (vocabSize)
+  const { x, logits } = allocateTogether(backend, (make) => ({
+    x: make(dim), // (dim)
+    logits: make(vocabSize), // (vocabSize)
+  }))
   return {
     embed(tokens) {
       const hidden = new Float32Array(tokens.length * dim)

@@ -5,6 +5,7 @@ import { loadModel, type LoadedModel } from '../node/load-model.ts'
 import { bytesSource } from '../testing/bytes-source.ts'
 import { nmse } from '../testing/nmse.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
+import { createLayers } from './layers-cpu.ts'
 
 const tokens = [3, 141, 59, 26, 5, 35, 89, 79, 32, 38]
 const nLayers = 3
@@ -148,6 +149,13 @@ test('memory that runs out fails the step and leaves the cache as it was', async
   })
   const next = await run(model, { position: 2, of: [3] })
   expect(nmse(next, await run(roomy, { position: 2, of: [3] }))).toBe(0)
+})
+
+test('a device without room for the scratch is as it was', async () => {
+  const { config } = await load()
+  const backend = await createReferenceBackend({ maxBytes: 70_000 })
+  expect(() => createLayers(backend, config)).toThrow(expect.objectContaining({ code: 'out-of-memory' }))
+  expect(backend.memoryBytes()).toBe(0)
 })
 
 test('a layer that is not here is said to be missing', async () => {

@@ -11,6 +11,7 @@ import type { Shard } from '../gguf/shards.ts'
 import { inverseFrequencies, type ModelConfig } from './config.ts'
 import { createKvCaches } from './kv-caches.ts'
 import type { Layers } from './layers.ts'
+import { allocateTogether, type ScratchVector } from './scratch.ts'
 import { layerWeights } from './weights.ts'
 
 export type CpuLayers = Layers & {
@@ -57,6 +58,9 @@ export function createLayers(
       // Reserved for all layers before the first one computes, so that a full memory leaves every cache as it was.
       const kv = span.map((layer) => caches.open(a.session, layer, a.position, a.rows))
 
+      // What lies beyond is overwritten from here on, so it is gone even if a step below fails.
+      caches.commit(a.session, span, a.position)
+
       if (result.length < a.hidden.length) result = new Float32Array(a.hidden.length)
       for (let row = 0; row < a.rows; row += maxRows) {
         const rows = Math.min(maxRows, a.rows - row)
@@ -85,21 +89,20 @@ export function createLayers(
 
 /** Buffers for the wave of activations, shared by all layers. */
 type Scratch = Record<'x' | 'normed' | 'q' | 'k' | 'v' | 'attended' | 'gate' | 'up' | 'theta', ScratchVector>
-type ScratchVector = Vector & { free(): void }
 
 function createScratch(backend: Backend, config: ModelConfig, maxRows: number): Scratch {
   const { dim, nHeads, nKvHeads, headDim, ffnDim } = config
-  const scratch = {
-    x: backend.scratch(maxRows * dim), // (rows, dim), the residual stream
-    normed: backend.scratch(maxRows * dim), // (rows, dim)
-    q: backend.scratch(maxRows * nHeads * headDim), // (rows, nHeads, headDim)
-    k: backend.scratch(maxRows * nKvHeads * headDim), // (rows, nKvHeads, headDim)
-    v: backend.scratch(maxRows * nKvHeads * headDim), // (rows, nKvHeads, headDim)
-    attended: backend.scratch(maxRows * nHeads * headDim), // (rows, nHeads, headDim)
-    gate: backend.scratch(maxRows * ffnDim), // (rows, ffnDim)
-    up: backend.scratch(maxRows * ffnDim), // (rows, ffnDim)
-    theta: backend.scratch(headDim / 2), // (headDim / 2)
-  }
+  const scratch = allocateTogether(backend, (make) => ({
+    x: make(maxRows * dim), // (rows, dim), the residual stream
+    normed: make(maxRows * dim), // (rows, dim)
+    q: make(maxRows * nHeads * headDim), // (rows, nHeads, headDim)
+    k: make(maxRows * nKvHeads * headDim), // (rows, nKvHeads, headDim)
+    v: make(maxRows * nKvHeads * headDim), // (rows, nKvHeads, headDim)
+    attended: make(maxRows * nHeads * headDim), // (rows, nHeads, headDim)
+    gate: make(maxRows * ffnDim), // (rows, ffnDim)
+    up: make(maxRows * ffnDim), // (rows, ffnDim)
+    theta: make(headDim / 2), // (headDim / 2)
+  }))
   scratch.theta.values().set(inverseFrequencies(config))
   return scratch
 }
