@@ -15,23 +15,39 @@ export const judgeLayerProgram: MilpSolver = ({ columns, rows }: MilpProgram) =>
   const count = columns.length / 2
   let best = new Map<number, MilpSolution>([[0, { cost: 0, values: {} }]])
   for (let m = 0; m < count; m++) {
-    const own = rows.filter(({ name }) => name !== 'all' && name.endsWith(`${m}`))
     const next = new Map<number, MilpSolution>()
     for (let w = 1; w <= W; w++) {
-      for (let n = 0; n <= w; n++) {
-        const values = { [`w${m}`]: w, [`n${m}`]: n }
-        if (!own.every((row) => holds(row, values))) continue
-        const added = (costs.get(`w${m}`) ?? 0) * w + (costs.get(`n${m}`) ?? 0) * n
-        for (const [sum, partial] of best) {
-          const cost = partial.cost + added
-          if (sum + w > W || cost >= (next.get(sum + w)?.cost ?? Infinity)) continue
-          next.set(sum + w, { cost, values: { ...partial.values, ...values } })
-        }
+      const own = bestGpuLayers(
+        rows.filter(({ name }) => name !== 'all' && name.endsWith(`${m}`)),
+        costs,
+        m,
+        w,
+      )
+      if (own === null) continue
+      for (const [sum, partial] of best) {
+        const cost = partial.cost + own.cost
+        if (sum + w > W || cost >= (next.get(sum + w)?.cost ?? Infinity)) continue
+        next.set(sum + w, { cost, values: { ...partial.values, ...own.values } })
       }
     }
     best = next
   }
   return Promise.resolve(best.get(W) ?? null)
+}
+
+function bestGpuLayers(
+  rows: readonly MilpRow[],
+  costs: ReadonlyMap<string, number>,
+  m: number,
+  w: number,
+): MilpSolution | null {
+  let best: MilpSolution | null = null
+  for (let n = 0; n <= w; n++) {
+    const values = { [`w${m}`]: w, [`n${m}`]: n }
+    const cost = (costs.get(`w${m}`) ?? 0) * w + (costs.get(`n${m}`) ?? 0) * n
+    if (rows.every((row) => holds(row, values)) && cost < (best?.cost ?? Infinity)) best = { cost, values }
+  }
+  return best
 }
 
 function holds({ coefficients, right }: MilpRow, values: Readonly<Record<string, number>>): boolean {
