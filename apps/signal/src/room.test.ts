@@ -337,6 +337,25 @@ describe('planning', () => {
     expect(plannedIn(house.view(alice))).toEqual(['bob'])
   })
 
+  it('plans again when a device comes back with less memory than its part needs', () => {
+    const house = createHouse((devices, model) =>
+      everybody(
+        devices.filter(({ memoryBytes }) => memoryBytes > 200e6),
+        model,
+      ),
+    )
+    const alice = house.join('alice')
+    const bob = house.join('bob')
+    house.say(alice, { type: 'choose', choice: choiceOf('demo') })
+    house.pass(1000)
+    expect(plannedIn(house.view(alice))).toEqual(['alice', 'bob'])
+    house.close(bob)
+    house.pass(2000)
+    house.join('bob', { profile: profileOf('bob', 50e6) })
+    house.pass(1000)
+    expect(plannedIn(house.view(alice))).toEqual(['alice'])
+  })
+
   it('plans without a device whose measurements are nonsense', () => {
     const house = createHouse()
     const alice = house.join('alice')

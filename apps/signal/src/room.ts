@@ -133,7 +133,7 @@ function join(room: Room, connection: ConnectionId, message: Join, atMs: number,
   if (known) Object.assign(known, seat)
   else room.seats.push(seat)
   if (message.mayOpen && message.memory) recall(room, message.memory, atMs)
-  if (needsPlan(room)) wantPlan(room, atMs)
+  if (needsPlan(room) || planNoLongerFits(room, seat)) wantPlan(room, atMs)
   tell(room, atMs, urgentGapMs)
 }
 
