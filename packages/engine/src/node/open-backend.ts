@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os'
 import type { Backend } from '../backend/backend.ts'
 import { createReferenceBackend } from '../backend/reference.ts'
 import { createWasmBackend } from '../backend/wasm.ts'
+import { EngineError } from '../errors.ts'
 import { readChoice, readInteger } from './arguments.ts'
 import { createNodeHost } from './wasm-host.ts'
 
@@ -26,5 +27,15 @@ export async function openBackend(values: { backend?: string; threads?: string }
     min: 1,
     max: maxThreads,
   })
-  return kind === 'reference' ? createReferenceBackend() : createWasmBackend(createNodeHost(), { threads })
+  if (kind === 'reference') return createReferenceBackend()
+  try {
+    return await createWasmBackend(createNodeHost(), { threads })
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown
+    throw new EngineError(
+      'not-ready',
+      'The WASM kernels are not built yet. Run npm run build:kernels, or add --backend reference.',
+      { cause: thrown },
+    )
+  }
 }
