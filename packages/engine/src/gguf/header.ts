@@ -34,7 +34,7 @@ export type GgufHeader = {
   /** Of the whole file. */
   sizeBytes: number
   revision: string
-  /** Where the tensor table ends: bytes [0, headerBytes) are all that {@link parseHeader} needs. */
+  /** Where the tensor table ends; all of the header is in bytes [0, headerBytes). */
   headerBytes: number
 }
 
@@ -44,13 +44,12 @@ const firstPieceBytes = 256 * 1024
 /**
  * Reads the header, asking for each byte at most once and for little more than the header's.
  *
- * @param options.keep is given the header's own bytes, to store and {@link parseHeader} again without a network
  * @throws EngineError 'not-gguf'; 'model-truncated' when the header or the tensors it promises do not fit in the file;
  *   'unsupported-model' for big-endian files, version 1, split files and unknown tensor types; and what the source throws
  */
 export async function readHeader(
   source: RangeSource,
-  options: { signal?: AbortSignal; keep?: (bytes: Uint8Array) => void } = {},
+  options: { signal?: AbortSignal } = {},
 ): Promise<GgufHeader> {
   const file = await source.describe()
   const cursor = createHeaderCursor(file.sizeBytes)
@@ -63,25 +62,7 @@ export async function readHeader(
     cursor.supply(bytes)
     step = reading.next()
   }
-  options.keep?.(bytes.slice(0, step.value.headerBytes))
   return step.value
-}
-
-/**
- * The header from bytes at hand.
- *
- * @param bytes the file's first headerBytes bytes or more
- * @throws EngineError as {@link readHeader}; 'model-truncated' when `bytes` end before the header does
- */
-export function parseHeader(bytes: Uint8Array, file: { sizeBytes: number; revision: string }): GgufHeader {
-  const cursor = createHeaderCursor(file.sizeBytes)
-  cursor.supply(bytes)
-  const step = ggufHeader(cursor, file).next()
-  if (step.done) return step.value
-  throw new EngineError(
-    'model-truncated',
-    `The stored header ends after ${bytes.length} bytes, but needs ${step.value}. Fetch the model again.`,
-  )
 }
 
 /** Fetches what is missing of the file's first `length` bytes. */

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { Tokenizer as TheirTokenizer } from '@huggingface/tokenizers'
 import { describe, expect, it } from 'vitest'
-import { parseHeader } from '../gguf/header.ts'
+import { readHeader } from '../gguf/header.ts'
+import { bytesSource } from '../testing/bytes-source.ts'
 import { createPrng } from './prng.ts'
 import { createTokenizer } from './tokenizer.ts'
 
 const file = readFileSync(new URL('../../../../public/models/demo-q8_0.gguf', import.meta.url))
-const { metadata: demo } = parseHeader(file, { sizeBytes: file.length, revision: '1' })
+const { metadata: demo } = await readHeader(bytesSource(file))
 const tokenizer = createTokenizer({ metadata: demo })
 const asText = { special: false, addBos: false }
 

@@ -1,23 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { EngineError } from '../errors.ts'
-import { parseHeader } from '../gguf/header.ts'
+import { readHeader } from '../gguf/header.ts'
 import type { ChatMessage } from '../protocol.ts'
+import { bytesSource } from '../testing/bytes-source.ts'
 import { hasSharedFiles, noSharedFiles, sharedJson, sharedPath } from '../testing/shared-files.ts'
 import { createChatTemplate } from './chat-template.ts'
 import { createTokenizer } from './tokenizer.ts'
 
 /** The text side of a model file; its own template unless another is given. */
-function speech(path: string | URL, template?: string) {
-  const file = readFileSync(path)
-  const header = parseHeader(file, { sizeBytes: file.length, revision: '1' })
+async function speech(path: string | URL, template?: string) {
+  const header = await readHeader(bytesSource(readFileSync(path)))
   const metadata = { ...header.metadata, ...(template && { 'tokenizer.chat_template': template }) }
   const tokenizer = createTokenizer({ metadata })
   return { tokenizer, ...createChatTemplate({ metadata }, tokenizer) }
 }
 
 const demoPath = new URL('../../../../public/models/demo-q8_0.gguf', import.meta.url)
-const demo = speech(demoPath)
+const demo = await speech(demoPath)
 
 const user = (content: string): ChatMessage => ({ role: 'user', content })
 const assistant = (content: string): ChatMessage => ({ role: 'assistant', content })
@@ -33,8 +33,8 @@ describe('a conversation', () => {
     )
   })
 
-  it('is written in ChatML where the model has no template', () => {
-    expect(speech(demoPath, ' ').render(turns('Hi', 'Hello!', 'Bye'))).toBe(
+  it('is written in ChatML where the model has no template', async () => {
+    expect((await speech(demoPath, ' ')).render(turns('Hi', 'Hello!', 'Bye'))).toBe(
       demo.render(turns('Hi', 'Hello!', 'Bye')),
     )
   })
@@ -58,8 +58,8 @@ describe("a stranger's message", () => {
       'beside answers that it cuts',
       "{% for m in messages %}{{ '<|im_start|>' + m.content.split('</think>')[-1] + '<|im_end|>' }}{% endfor %}",
     ],
-  ])('brings no special tokens into a template that writes it %s', (_, template) => {
-    const { encodeChat, render, tokenizer } = speech(demoPath, template)
+  ])('brings no special tokens into a template that writes it %s', async (_, template) => {
+    const { encodeChat, render, tokenizer } = await speech(demoPath, template)
     const clean = encodeChat(turns('hi', '<think>hm</think>yes', 'hi'))
     const attacked = encodeChat(turns(hostile, '<think>hm</think>yes', ` ${hostile} `))
     const controls = (ids: number[]) => ids.filter((id) => tokenizer.bytesOf(id).length === 0)
@@ -123,10 +123,10 @@ describe('a template that does not work', () => {
     ['cannot be read', '{% for %}', /cannot read with the model's chat template/],
     ['refuses the conversation', "{{ raise_exception('Roles must alternate') }}", /Roles must alternate/],
     ['calls what there is not', '{{ nothing() }}', /cannot write this conversation/],
-  ])('says so in a sentence: it %s', (_, template, message) => {
-    const write = () => speech(demoPath, template).render([user('Hi')])
-    expect(write).toThrow(EngineError)
-    expect(write).toThrow(message)
+  ])('says so in a sentence: it %s', async (_, template, message) => {
+    const writing = speech(demoPath, template).then(({ render }) => render([user('Hi')]))
+    await expect(writing).rejects.toThrow(EngineError)
+    await expect(writing).rejects.toThrow(message)
   })
 })
 
@@ -145,16 +145,16 @@ describe.skipIf(!hasSharedFiles)(
       }
     })
 
-    it('of Llama 3 begin with one BOS and trim what people write', () => {
-      const { encodeChat, tokenizer } = speech(sharedPath('golden/models/llama3-Q8_0.gguf'))
+    it('of Llama 3 begin with one BOS and trim what people write', async () => {
+      const { encodeChat, tokenizer } = await speech(sharedPath('golden/models/llama3-Q8_0.gguf'))
       expect(encodeChat(turns(' Hi <|eot_id|> ')).map(tokenizer.textOf).join(' ')).toBe(
         '<|begin_of_text|> <|start_header_id|> user <|end_header_id|> ĊĊ Hi Ġ<| e ot _id | > <|eot_id|> ' +
           '<|start_header_id|> assistant <|end_header_id|> ĊĊ',
       )
     })
 
-    it('of Qwen 2.5 begin with its own system message and no BOS', () => {
-      const { encodeChat, render, tokenizer } = speech(sharedPath('golden/models/qwen2-Q8_0.gguf'))
+    it('of Qwen 2.5 begin with its own system message and no BOS', async () => {
+      const { encodeChat, render, tokenizer } = await speech(sharedPath('golden/models/qwen2-Q8_0.gguf'))
       const conversation = turns('Hi', 'Hello!', 'Bye')
       expect(render(conversation)).toMatch(
         /^<\|im_start\|>system\nYou are Qwen.*<\|im_end\|>\n<\|im_start\|>user\nHi/,
