@@ -70,7 +70,8 @@ const families: readonly Family[] = [
       '[\\r\\n]',
       `${space}?[${casedLetters}]+`,
       `${space}?[!-\\/:-~！-／：-～‘-‟\\u3000-。]+`,
-      `${space}+$`,
+      // the lookbehind changes no match: it spares a long run of spaces a try at each of them
+      `(?<!${space})${space}+$`,
       hanAndHangul,
       '\\p{N}+',
     ],
