@@ -19,7 +19,7 @@ export type Seat = {
     | { phase: 'away'; sinceMs: number; untilMs: number }
   profile: DeviceProfile | null
   status: DeviceStatus
-  /** The others could not reach it: it is not planned with until it joins again or a person chooses again. */
+  /** The others could not reach it: it is not planned with for now, see unreachable.ts. */
   leftOut: boolean
   /** Who said lately that it does not answer. */
   complaints: { from: DeviceId; atMs: number }[]

@@ -1,7 +1,13 @@
+import type { Planner } from '@hearth/halda'
 import { describe, expect, it } from 'vitest'
 import { choiceOf, createHouse, everybody, id, modelOf, plannedIn, profileOf } from './test-house.ts'
 
 const names = (view: { devices: { name: string }[] }) => view.devices.map(({ name }) => name)
+
+const needsTwo: Planner = (devices, model) =>
+  devices.length < 2
+    ? { ok: false, code: 'no-plan', message: 'One device is too few.' }
+    : everybody(devices, model)
 
 /** Alice, bob and charlie in one room that runs a model by plan number 1. */
 function planned() {
@@ -289,23 +295,11 @@ describe('planning', () => {
   })
 
   it('says why there is no plan, and tries again when somebody joins', () => {
-    const house = createHouse((devices, model) =>
-      devices.length < 2
-        ? { ok: false, code: 'no-plan', message: 'Two devices are needed.' }
-        : {
-            ok: true,
-            plan: {
-              head: id('alice'),
-              rounds: 1,
-              windows: [{ device: id('bob'), firstLayer: 0, layers: model.nLayers, gpuLayers: 0 }],
-              predictedTpotMs: 1,
-            },
-          },
-    )
+    const house = createHouse(needsTwo)
     const alice = house.join('alice')
     house.say(alice, { type: 'choose', choice: choiceOf('demo') })
     house.pass(5000)
-    expect(house.view(alice)).toMatchObject({ numbered: null, noPlan: 'Two devices are needed.' })
+    expect(house.view(alice)).toMatchObject({ numbered: null, noPlan: 'One device is too few.' })
     house.join('bob')
     house.pass(5000)
     expect(house.view(alice)).toMatchObject({ numbered: { number: 1 }, noPlan: null })
@@ -511,27 +505,30 @@ describe('a device that does not answer', () => {
     expect(plannedIn(house.view(alice))).toEqual(['alice', 'bob', 'charlie'])
   })
 
-  it('is named in the sentence when the others cannot hold the model alone', () => {
-    const house = createHouse((devices, model) =>
-      devices.length < 2
-        ? { ok: false, code: 'no-plan', message: 'One device is too few.' }
-        : {
-            ok: true,
-            plan: {
-              head: id('alice'),
-              rounds: 1,
-              windows: [{ device: id('bob'), firstLayer: 0, layers: model.nLayers, gpuLayers: 0 }],
-              predictedTpotMs: 1,
-            },
-          },
-    )
+  it('is named in the sentence when the others cannot hold the model alone, and is back as soon as it says something', () => {
+    const house = createHouse(needsTwo)
     const alice = house.join('alice')
-    house.join('bob')
+    const bob = house.join('bob')
     house.say(alice, { type: 'choose', choice: choiceOf('demo') })
     house.pass(1000)
     house.say(alice, { type: 'unreachable', device: id('bob') })
     house.pass(1000)
     expect(house.view(alice).noPlan).toMatch(/^One device is too few\. Left out .*: bob\./)
+    house.say(bob, { type: 'status', status: { phase: 'idle' } })
+    house.pass(1000)
+    expect(plannedIn(house.view(alice))).toEqual(['alice', 'bob'])
+  })
+
+  it('stays left out, whatever it says, while the others have a plan', () => {
+    const { house, alice, bob, charlie } = planned()
+    house.pass(1000)
+    for (const other of [alice, charlie]) house.say(other, { type: 'unreachable', device: id('bob') })
+    house.say(bob, { type: 'status', status: { phase: 'idle' } })
+    house.pass(5000)
+    house.say(bob, { type: 'status', status: { phase: 'idle' } })
+    house.pass(5000)
+    expect(plannedIn(house.view(alice))).toEqual(['alice', 'charlie'])
+    expect(house.view(alice).numbered?.number).toBe(2)
   })
 })
 

@@ -144,6 +144,11 @@ function hear(
   atMs: number,
   effects: Effect[],
 ): void {
+  if (seat.leftOut && needsPlan(room)) {
+    // The others cannot do without it, and it is awake again.
+    seat.leftOut = false
+    wantPlan(room, atMs)
+  }
   switch (message.type) {
     case 'profile':
       seat.profile = { ...message.profile, device: seat.device }

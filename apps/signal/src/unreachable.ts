@@ -9,8 +9,9 @@
  *   - about a device that is here, more than half of the plan's other devices that are here must say so within 30 s
  *     (in a ring of two that is the other one); then it stays in the room and is left out of the plan.
  *
- * Whoever is alone with his complaint changes nothing. Whoever was left out is back after a reload or when a person
- * chooses again, so nobody can gain more by lying than by choosing a model.
+ * Whoever is alone with his complaint changes nothing. Whoever was left out is back after a reload, when a person
+ * chooses again, or with its next message if the others can make no plan without it; so nobody can gain more by lying
+ * than by choosing a model.
  *
  * @module
  */
