@@ -8,16 +8,29 @@ export function dotF32(weights: usize, groups: i32, a: Activations, out: usize):
   let p = weights
   const end = a.x + ((<usize>a.cols) << 2)
   for (let g = 0; g < groups; g++) {
-    let f0 = f32x4.splat(0),
-      f1 = f32x4.splat(0)
-    for (let x = a.x; x < end; x += 4) {
-      const v = v128.load32_splat(x)
-      f0 = madd(v128.load(p), v, f0)
-      f1 = madd(v128.load(p, 16), v, f1)
+    let x = a.x
+    let f0 = f32x4.splat(0)
+    let f1 = f32x4.splat(0)
+    // even and odd columns apart: a sum need not wait for the one before
+    let e0 = f32x4.splat(0)
+    let e1 = f32x4.splat(0)
+    for (; x + 8 <= end; x += 8) {
+      const x0 = v128.load32_splat(x)
+      const x1 = v128.load32_splat(x, 4)
+      f0 = madd(v128.load(p), x0, f0)
+      f1 = madd(v128.load(p, 16), x0, f1)
+      e0 = madd(v128.load(p, 32), x1, e0)
+      e1 = madd(v128.load(p, 48), x1, e1)
+      p += 64
+    }
+    if (x < end) {
+      const x0 = v128.load32_splat(x)
+      f0 = madd(v128.load(p), x0, f0)
+      f1 = madd(v128.load(p, 16), x0, f1)
       p += 32
     }
-    v128.store(out, f0)
-    v128.store(out, f1, 16)
+    v128.store(out, f32x4.add(f0, e0))
+    v128.store(out, f32x4.add(f1, e1), 16)
     out += 32
   }
 }
@@ -27,17 +40,32 @@ export function dotF16(weights: usize, groups: i32, a: Activations, out: usize):
   let p = weights
   const end = a.x + ((<usize>a.cols) << 2)
   for (let g = 0; g < groups; g++) {
-    let f0 = f32x4.splat(0),
-      f1 = f32x4.splat(0)
-    for (let x = a.x; x < end; x += 4) {
-      const v = v128.load32_splat(x),
-        w = v128.load(p)
-      f0 = madd(f16Low(w), v, f0)
-      f1 = madd(f16High(w), v, f1)
+    let x = a.x
+    let f0 = f32x4.splat(0)
+    let f1 = f32x4.splat(0)
+    // even and odd columns apart: a sum need not wait for the one before
+    let e0 = f32x4.splat(0)
+    let e1 = f32x4.splat(0)
+    for (; x + 8 <= end; x += 8) {
+      const x0 = v128.load32_splat(x)
+      const x1 = v128.load32_splat(x, 4)
+      const w0 = v128.load(p)
+      const w1 = v128.load(p, 16)
+      f0 = madd(f16Low(w0), x0, f0)
+      f1 = madd(f16High(w0), x0, f1)
+      e0 = madd(f16Low(w1), x1, e0)
+      e1 = madd(f16High(w1), x1, e1)
+      p += 32
+    }
+    if (x < end) {
+      const x0 = v128.load32_splat(x)
+      const w0 = v128.load(p)
+      f0 = madd(f16Low(w0), x0, f0)
+      f1 = madd(f16High(w0), x0, f1)
       p += 16
     }
-    v128.store(out, f0)
-    v128.store(out, f1, 16)
+    v128.store(out, f32x4.add(f0, e0))
+    v128.store(out, f32x4.add(f1, e1), 16)
     out += 32
   }
 }

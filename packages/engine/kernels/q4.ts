@@ -20,21 +20,28 @@ export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize)
   const blocks = a.cols >> 5
   let p = weights
   for (let g = 0; g < groups; g++) {
-    let f0 = f32x4.splat(0),
-      f1 = f32x4.splat(0)
+    let f0 = f32x4.splat(0)
+    let f1 = f32x4.splat(0)
     let x = relaxed ? a.bytes : a.shorts
-    let scale = relaxed ? a.scales : a.shortScales,
-      sum = a.sums
+    let scale = relaxed ? a.scales : a.shortScales
+    let sum = a.sums
     for (let b = 0; b < blocks; b++) {
       const d = v128.load(p)
+      let s0 = i32x4.splat(0)
+      let s1 = i32x4.splat(0)
+      p += 16
+      for (const end = p + STEPS; p < end; p += 32) {
+        const low = lowX(x)
+        const high = highX(x)
+        s0 = step(s0, v128.load(p), low, high, x)
+        s1 = step(s1, v128.load(p, 16), low, high, x)
+        x += STEP_X
+      }
+      x += HALF_X
       const xs = v128.load32_splat(scale)
       const correction = f32x4.mul(v128.load32_splat(sum), f32x4.splat(-8))
-      const s0 = nibbles(p + 16, x),
-        s1 = nibbles(p + 32, x)
-      f0 = madd(madd(f32x4.convert_i32x4_s(s0), xs, correction), f16Low(d), f0)
-      f1 = madd(madd(f32x4.convert_i32x4_s(s1), xs, correction), f16High(d), f1)
-      p += Q4_0_BYTES
-      x += relaxed ? 32 : 64
+      f0 = madd(madd(f32x4.convert_i32x4_s(total(s0)), xs, correction), f16Low(d), f0)
+      f1 = madd(madd(f32x4.convert_i32x4_s(total(s1)), xs, correction), f16High(d), f1)
       scale += 4
       sum += 4
     }
@@ -49,38 +56,44 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
   const supers = a.cols >> 8
   let p = weights
   for (let g = 0; g < groups; g++) {
-    let f0 = f32x4.splat(0),
-      f1 = f32x4.splat(0)
+    let f0 = f32x4.splat(0)
+    let f1 = f32x4.splat(0)
     let x = relaxed ? a.bytes : a.shorts
-    let scale = relaxed ? a.scales : a.shortScales,
-      sum = a.sums
+    let scale = relaxed ? a.scales : a.shortScales
+    let sum = a.sums
     for (let s = 0; s < supers; s++) {
-      const d = v128.load(p),
-        dmin = v128.load(p, 16)
-      let g0 = f32x4.splat(0),
-        g1 = f32x4.splat(0),
-        m0 = f32x4.splat(0),
-        m1 = f32x4.splat(0)
-      let q = p + 160
-      for (let b: usize = 0; b < 64; b += 8) {
-        const xs = v128.load32_splat(scale),
-          xsum = v128.load32_splat(sum)
-        const sc = v128.load_ext<u8>(p + b, 32),
-          mn = v128.load_ext<u8>(p + b, 96)
-        const s0 = i32x4.mul(nibbles(q, x), i32x4.extend_low_i16x8_u(sc))
-        const s1 = i32x4.mul(nibbles(q + 16, x), i32x4.extend_high_i16x8_u(sc))
-        g0 = madd(f32x4.convert_i32x4_s(s0), xs, g0)
-        g1 = madd(f32x4.convert_i32x4_s(s1), xs, g1)
+      const d = v128.load(p)
+      const dmin = v128.load(p, 16)
+      let scales = p + 32
+      let g0 = f32x4.splat(0)
+      let g1 = f32x4.splat(0)
+      let m0 = f32x4.splat(0)
+      let m1 = f32x4.splat(0)
+      p += 160
+      for (const end = scales + 64; scales < end; scales += 8) {
+        let s0 = i32x4.splat(0)
+        let s1 = i32x4.splat(0)
+        for (const end = p + STEPS; p < end; p += 32) {
+          const low = lowX(x)
+          const high = highX(x)
+          s0 = step(s0, v128.load(p), low, high, x)
+          s1 = step(s1, v128.load(p, 16), low, high, x)
+          x += STEP_X
+        }
+        x += HALF_X
+        const xs = v128.load32_splat(scale)
+        const xsum = v128.load32_splat(sum)
+        const sc = v128.load_ext<u8>(scales)
+        const mn = v128.load_ext<u8>(scales, 64)
+        g0 = madd(f32x4.convert_i32x4_s(i32x4.mul(total(s0), i32x4.extend_low_i16x8_u(sc))), xs, g0)
+        g1 = madd(f32x4.convert_i32x4_s(i32x4.mul(total(s1), i32x4.extend_high_i16x8_u(sc))), xs, g1)
         m0 = madd(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn)), xsum, m0)
         m1 = madd(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn)), xsum, m1)
-        q += 128
-        x += relaxed ? 32 : 64
         scale += 4
         sum += 4
       }
       f0 = f32x4.sub(madd(f16Low(d), g0, f0), f32x4.mul(f16Low(dmin), m0))
       f1 = f32x4.sub(madd(f16High(d), g1, f1), f32x4.mul(f16High(dmin), m1))
-      p += Q4_K_BYTES
     }
     v128.store(out, f0)
     v128.store(out, f1, 16)
@@ -88,45 +101,45 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
   }
 }
 
-/** Four rows of a block times x: an i32 per row. */
-function nibbles(p: usize, x: usize): v128 {
-  let sum = i32x4.splat(0)
-  if (!relaxed) {
-    sum = stepShorts(sum, v128.load(p), x)
-    sum = stepShorts(sum, v128.load(p, 32), x + 8)
-    sum = stepShorts(sum, v128.load(p, 64), x + 16)
-    return stepShorts(sum, v128.load(p, 96), x + 24)
-  }
-  sum = step(sum, v128.load(p), x)
-  sum = step(sum, v128.load(p, 32), x + 4)
-  sum = step(sum, v128.load(p, 64), x + 8)
-  sum = step(sum, v128.load(p, 96), x + 12)
-  // eight sums of two products up to 15 · 127 stay below 2^15
-  return shortSums ? i32x4.extadd_pairwise_i16x8_s(sum) : sum
+/** Bytes of a block's steps; of x per step; and of the second half block of x, which goes with the high nibbles. */
+const STEPS: usize = 128
+const STEP_X: usize = relaxed ? 4 : 8
+const HALF_X: usize = STEP_X * 4
+
+function lowX(x: usize): v128 {
+  return v128.load32_splat(x)
 }
 
-function step(sum: v128, w: v128, x: usize): v128 {
-  const low = v128.and(w, i8x16.splat(15)),
-    high = v128.and(i16x8.shr_u(w, 4), i8x16.splat(15))
-  const x0 = v128.load32_splat(x),
-    x1 = v128.load32_splat(x, 16)
+function highX(x: usize): v128 {
+  return v128.load32_splat(x, HALF_X)
+}
+
+/** Adds four rows' weights of a step times x: `low` for the low nibbles, `high` for the high ones. */
+function step(sum: v128, w: v128, low: v128, high: v128, x: usize): v128 {
+  if (!relaxed) return stepShorts(sum, w, low, high, x)
+  const w0 = v128.and(w, i8x16.splat(15))
+  const w1 = v128.and(i16x8.shr_u(w, 4), i8x16.splat(15))
   if (shortSums) {
-    const s0 = i16x8.relaxed_dot_i8x16_i7x16_s(x0, low),
-      s1 = i16x8.relaxed_dot_i8x16_i7x16_s(x1, high)
-    return i16x8.add(sum, i16x8.add(s0, s1))
+    const s0 = i16x8.relaxed_dot_i8x16_i7x16_s(low, w0)
+    return i16x8.add(sum, i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(high, w1)))
   }
-  const s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, low, sum)
-  return i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, high, s0)
+  const s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, w0, sum)
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(high, w1, s0)
 }
 
-/** The nibbles of a 16-bit lane are four integers as they stand. */
-function stepShorts(sum: v128, w: v128, x: usize): v128 {
+/** A 16-bit lane holds four integers as it stands: the even bytes' nibbles, then the odd bytes'. */
+function stepShorts(sum: v128, w: v128, low: v128, high: v128, x: usize): v128 {
   const nibble = i16x8.splat(15)
-  const s0 = i32x4.dot_i16x8_s(v128.and(w, nibble), v128.load32_splat(x))
-  const s1 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 8), nibble), v128.load32_splat(x, 4))
-  const s2 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 4), nibble), v128.load32_splat(x, 32))
-  const s3 = i32x4.dot_i16x8_s(i16x8.shr_u(w, 12), v128.load32_splat(x, 36))
+  const s0 = i32x4.dot_i16x8_s(v128.and(w, nibble), low)
+  const s1 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 4), nibble), high)
+  const s2 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 8), nibble), v128.load32_splat(x, 4))
+  const s3 = i32x4.dot_i16x8_s(i16x8.shr_u(w, 12), v128.load32_splat(x, HALF_X + 4))
   return i32x4.add(i32x4.add(sum, i32x4.add(s0, s1)), i32x4.add(s2, s3))
+}
+
+/** An i32 per row. A block's eight sums of two products up to 15 · 127 stay below 2^15. */
+function total(sum: v128): v128 {
+  return shortSums ? i32x4.extadd_pairwise_i16x8_s(sum) : sum
 }
 
 /**

@@ -17,42 +17,58 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
   const supers = a.cols >> 8
   let p = weights
   for (let g = 0; g < groups; g++) {
-    let f0 = f32x4.splat(0),
-      f1 = f32x4.splat(0)
+    let f0 = f32x4.splat(0)
+    let f1 = f32x4.splat(0)
     let x = relaxed ? a.bytes : a.shorts
-    let scale = relaxed ? a.scales : a.shortScales,
-      half = a.halves
+    let scale = relaxed ? a.scales : a.shortScales
+    let half = a.halves
     for (let s = 0; s < supers; s++) {
       const d = v128.load(p)
-      let g0 = f32x4.splat(0),
-        g1 = f32x4.splat(0)
-      let q = p + 144,
-        sc = p + 16
-      for (let b = 0; b < 8; b++) {
+      let scales = p + 16
+      let g0 = f32x4.splat(0)
+      let g1 = f32x4.splat(0)
+      p += 144
+      for (const end = scales + 128; scales < end; scales += 16) {
+        // rows 0–3 and 4–7, weights 0–15 and 16–31; minus 32 times the sum of x
+        let l0 = i32x4.neg(v128.load32_splat(half))
+        let h0 = i32x4.neg(v128.load32_splat(half, 4))
+        let l1 = l0
+        let h1 = h0
+        let upper = p + 128
+        for (const end = upper; p < end; p += 64) {
+          const u0 = v128.load(upper)
+          const w0 = v128.load(p)
+          const w1 = v128.load(p, 32)
+          l0 = twoSteps(l0, low0(w0, u0), low1(w1, u0), x)
+          h0 = twoSteps(h0, high0(w0, u0), high1(w1, u0), x + HALF_X)
+          const u1 = v128.load(upper, 16)
+          const w2 = v128.load(p, 16)
+          const w3 = v128.load(p, 48)
+          l1 = twoSteps(l1, low0(w2, u1), low1(w3, u1), x)
+          h1 = twoSteps(h1, high0(w2, u1), high1(w3, u1), x + HALF_X)
+          upper += 32
+          x += STEP_X * 2
+        }
+        p += 64
+        x += HALF_X
         const xs = v128.load32_splat(scale)
-        const lowScales = v128.load_ext<i8>(sc),
-          highScales = v128.load_ext<i8>(sc, 8)
-        const h0 = v128.load32_splat(half),
-          h1 = v128.load32_splat(half, 4)
+        const low = v128.load_ext<i8>(scales)
+        const high = v128.load_ext<i8>(scales, 8)
         const s0 = i32x4.add(
-          i32x4.mul(i32x4.sub(lowHalf(q, x), h0), i32x4.extend_low_i16x8_s(lowScales)),
-          i32x4.mul(i32x4.sub(highHalf(q, x), h1), i32x4.extend_low_i16x8_s(highScales)),
+          i32x4.mul(l0, i32x4.extend_low_i16x8_s(low)),
+          i32x4.mul(h0, i32x4.extend_low_i16x8_s(high)),
         )
         const s1 = i32x4.add(
-          i32x4.mul(i32x4.sub(lowHalf(q + 16, x), h0), i32x4.extend_high_i16x8_s(lowScales)),
-          i32x4.mul(i32x4.sub(highHalf(q + 16, x), h1), i32x4.extend_high_i16x8_s(highScales)),
+          i32x4.mul(l1, i32x4.extend_high_i16x8_s(low)),
+          i32x4.mul(h1, i32x4.extend_high_i16x8_s(high)),
         )
         g0 = madd(f32x4.convert_i32x4_s(s0), xs, g0)
         g1 = madd(f32x4.convert_i32x4_s(s1), xs, g1)
-        q += 192
-        sc += 16
-        x += relaxed ? 32 : 64
         scale += 4
         half += 8
       }
       f0 = madd(f16Low(d), g0, f0)
       f1 = madd(f16High(d), g1, f1)
-      p += Q6_K_BYTES
     }
     v128.store(out, f0)
     v128.store(out, f1, 16)
@@ -60,67 +76,34 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
   }
 }
 
-/** Weights 0–15 of a block, four rows. */
-function lowHalf(p: usize, x: usize): v128 {
-  const h0 = v128.load(p, 128),
-    h1 = v128.load(p, 160)
-  return sixteen(
-    low0(v128.load(p), h0),
-    low1(v128.load(p, 32), h0),
-    low0(v128.load(p, 64), h1),
-    low1(v128.load(p, 96), h1),
-    x,
-  )
+/** Bytes of x per step and per half block. */
+const STEP_X: usize = relaxed ? 4 : 8
+const HALF_X: usize = STEP_X * 4
+
+function low0(w: v128, u: v128): v128 {
+  return v128.or(v128.and(w, i8x16.splat(15)), v128.and(u, i8x16.splat(0x30)))
+}
+function low1(w: v128, u: v128): v128 {
+  return v128.or(v128.and(w, i8x16.splat(15)), v128.and(i16x8.shl(u, 4), i8x16.splat(0x30)))
+}
+function high0(w: v128, u: v128): v128 {
+  return v128.or(v128.and(i16x8.shr_u(w, 4), i8x16.splat(15)), v128.and(i16x8.shr_u(u, 2), i8x16.splat(0x30)))
+}
+function high1(w: v128, u: v128): v128 {
+  return v128.or(v128.and(i16x8.shr_u(w, 4), i8x16.splat(15)), v128.and(i16x8.shl(u, 2), i8x16.splat(0x30)))
 }
 
-/** Weights 16–31 of a block, four rows. */
-function highHalf(p: usize, x: usize): v128 {
-  const h0 = v128.load(p, 128),
-    h1 = v128.load(p, 160)
-  return sixteen(
-    high0(v128.load(p), h0),
-    high1(v128.load(p, 32), h0),
-    high0(v128.load(p, 64), h1),
-    high1(v128.load(p, 96), h1),
-    x + (relaxed ? 16 : 32),
-  )
-}
-
-function low0(w: v128, h: v128): v128 {
-  return v128.or(v128.and(w, i8x16.splat(15)), v128.and(h, i8x16.splat(0x30)))
-}
-function high0(w: v128, h: v128): v128 {
-  return v128.or(v128.and(i16x8.shr_u(w, 4), i8x16.splat(15)), v128.and(i16x8.shr_u(h, 2), i8x16.splat(0x30)))
-}
-function low1(w: v128, h: v128): v128 {
-  return v128.or(v128.and(w, i8x16.splat(15)), v128.and(i16x8.shl(h, 4), i8x16.splat(0x30)))
-}
-function high1(w: v128, h: v128): v128 {
-  return v128.or(v128.and(i16x8.shr_u(w, 4), i8x16.splat(15)), v128.and(i16x8.shl(h, 2), i8x16.splat(0x30)))
-}
-
-/** Four steps of bytes 0…63 times x: an i32 per row. */
-function sixteen(w0: v128, w1: v128, w2: v128, w3: v128, x: usize): v128 {
-  if (!relaxed) {
-    const s0 = i32x4.add(bytesTimesShorts(w0, x), bytesTimesShorts(w1, x + 8))
-    return i32x4.add(s0, i32x4.add(bytesTimesShorts(w2, x + 16), bytesTimesShorts(w3, x + 24)))
-  }
-  const x0 = v128.load32_splat(x),
-    x1 = v128.load32_splat(x, 4)
-  const x2 = v128.load32_splat(x, 8),
-    x3 = v128.load32_splat(x, 12)
+/** Adds two steps of bytes 0…63 times x, an i32 per row: in 16 bits two of them fit, three do not. */
+function twoSteps(sum: v128, w0: v128, w1: v128, x: usize): v128 {
+  if (!relaxed) return i32x4.add(sum, i32x4.add(bytesTimesShorts(w0, x), bytesTimesShorts(w1, x + STEP_X)))
+  const x0 = v128.load32_splat(x)
+  const x1 = v128.load32_splat(x, STEP_X)
   if (shortSums) {
-    // two sums of two products up to 63 · 127 stay below 2^15, three do not
-    const s0 = i16x8.add(i16x8.relaxed_dot_i8x16_i7x16_s(x0, w0), i16x8.relaxed_dot_i8x16_i7x16_s(x1, w1))
-    const s1 = i16x8.add(i16x8.relaxed_dot_i8x16_i7x16_s(x2, w2), i16x8.relaxed_dot_i8x16_i7x16_s(x3, w3))
-    return i32x4.add(i32x4.extadd_pairwise_i16x8_s(s0), i32x4.extadd_pairwise_i16x8_s(s1))
+    const s0 = i16x8.relaxed_dot_i8x16_i7x16_s(x0, w0)
+    const s1 = i16x8.relaxed_dot_i8x16_i7x16_s(x1, w1)
+    return i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(i16x8.add(s0, s1)))
   }
-  const s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(
-    x1,
-    w1,
-    i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, w0, i32x4.splat(0)),
-  )
-  return i32x4.relaxed_dot_i8x16_i7x16_add_s(x3, w3, i32x4.relaxed_dot_i8x16_i7x16_add_s(x2, w2, s0))
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, w1, i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, w0, sum))
 }
 
 function bytesTimesShorts(w: v128, x: usize): v128 {
