@@ -45,7 +45,7 @@ function table(measured: readonly Row[]): string {
     return `| ${[type, arithmetic, threads, ...figures, share, ...gops].join(' | ')} |`
   })
   return [
-    '| weights | arithmetic | threads | 1 token, GB/s | only read, GB/s | share | 4 tokens, GOPS | 128 tokens, GOPS |',
+    '| weights | arithmetic | threads | 1 token, GB/s | only read, GB/s | share | 4 tokens, GOPS | 64 tokens, GOPS |',
     '|---|---|---|---|---|---|---|---|',
     ...lines,
   ].join('\n')
