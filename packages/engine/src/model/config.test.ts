@@ -119,11 +119,14 @@ describe('inverse frequencies', () => {
     expect([...inverseFrequencies(config)]).toEqual([1, expect.closeTo(1 / Math.sqrt(100.5), 6)])
   })
 
-  test('linear scaling slows all of them', async () => {
-    const config = await configOf({
-      metadata: { 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': 4 },
-    })
-    expect(inverseFrequencies(config)[0]).toBe(0.25)
+  const scalings: [string, Record<string, string | number>, number][] = [
+    ['linear', { 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': 4 }, 0.25],
+    ['a factor without a kind', { 'llama.rope.scaling.factor': 8 }, 0.125],
+    ["the key's older name", { 'llama.rope.scale_linear': 2 }, 0.5],
+    ['none, whatever the factor', { 'llama.rope.scaling.type': 'none', 'llama.rope.scaling.factor': 4 }, 1],
+  ]
+  test.each(scalings)('scaling slows all of them: %s', async (_, metadata, first) => {
+    expect(inverseFrequencies(await configOf({ metadata }))[0]).toBe(first)
   })
 
   test("Llama 3.1's factors slow each by its own", async () => {

@@ -112,11 +112,17 @@ function nameOf(found: unknown): string {
   return name === '' ? 'unnamed model' : name
 }
 
-/** Scaling kinds: none, linear, and Llama 3.1's, which is no key but the tensor rope_freqs.weight. */
+/**
+ * Scaling kinds: none, linear, and Llama 3.1's, which is no key but the tensor rope_freqs.weight.
+ *
+ * As llama.cpp reads it, a factor without a kind is linear; `rope.scale_linear` is the key's older name.
+ */
 function ropeScale(read: ReturnType<typeof metadataReader>): number {
-  const kind = read.string('rope.scaling.type', 'none')
-  if (kind === 'none') return read.number('rope.scale_linear', { min: 1e-3, max: 1e6, absent: 1 })
-  if (kind === 'linear') return read.number('rope.scaling.factor', { min: 1e-3, max: 1e6 })
+  const kind = read.string('rope.scaling.type', 'linear')
+  const bounds = { min: 1e-3, max: 1e6 }
+  const older = read.number('rope.scale_linear', { ...bounds, absent: 1 })
+  if (kind === 'none') return 1
+  if (kind === 'linear') return read.number('rope.scaling.factor', { ...bounds, absent: older })
   throw new EngineError(
     'unsupported-model',
     `This model scales its positions by ${quote(kind)}; Hearth knows none, linear and the factors of Llama 3.1. Choose a version without ${quote(kind)}.`,
