@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Backend } from '../backend/backend.ts'
 import { createReferenceBackend } from '../backend/reference.ts'
 import { createWasmBackend } from '../backend/wasm.ts'
 import { readHeader } from '../gguf/header.ts'
@@ -94,6 +95,25 @@ test('memory that runs out fails the step and leaves the cache as it was', async
   })
   const next = await run(model, { position: 2, of: [3] })
   expect(nmse(next, await run(roomy, { position: 2, of: [3] }))).toBe(0)
+})
+
+test('a step that fails halfway forgets what it may have overwritten', async () => {
+  const reference = await createReferenceBackend()
+  let fails = false
+  const backend: Backend = {
+    ...reference,
+    swiglu(...args) {
+      if (fails) throw new Error('the power went out')
+      reference.swiglu(...args)
+    },
+  }
+  const model = await loadModel(bytesSource(tinyModel({ nLayers })), backend)
+  await run(model, { position: 0, of: tokens })
+  fails = true
+  await expect(run(model, { position: 2, of: [1, 2, 3] })).rejects.toThrow('the power went out')
+  fails = false
+  await expect(run(model, { position: 5, of: [4] })).rejects.toMatchObject({ code: 'kv-lost' })
+  await run(model, { position: 2, of: [3] })
 })
 
 test('a device without room for the scratch is as it was', async () => {
