@@ -3,11 +3,12 @@
  *
  * It decides who is head, which devices take part, in which order, and which layers each runs, with the bytes of every
  * single layer. Equal plans are told apart by fewer devices, then fewer hops, then lower device ids. All layers are
- * pinned, so more rounds only add hops and k is 1: any plan of k rounds can be merged into one that hops less.
+ * pinned and a device runs one window, so k is 1: more rounds would add hops and save nothing. (Where layers differ in
+ * size, two windows can fill a memory better than one; such plans are not considered.)
  *
- * Orders of up to `exactOrderDevices` devices are all considered. Beyond that the running order goes from the head
- * always to the nearest device not yet visited, with the head's layers first or last, and the choice of devices and
- * layers within that order is exact.
+ * Orders of up to `exactOrderDevices` devices are all considered. Of more devices, a first ring is found in the order
+ * that goes from the head always to the nearest device not yet visited, with the head's layers first or last; its
+ * devices, filled up to eight with the fastest others, are then planned exactly.
  *
  * @module
  */
@@ -52,14 +53,65 @@ export function planWith(
 }
 
 function cheapest(devices: readonly DeviceProfile[], model: ModelProfile, member?: DeviceId): Plan | null {
+  if (devices.length <= exactOrderDevices) return cheapestInEveryOrder(devices, model, member)
+  const first = cheapestInNearestOrder(devices, model, member)
+  const eight = mostPromising(devices, model, [
+    ...(member === undefined ? [] : [member]),
+    ...(first === null ? [] : [first.head, ...first.windows.map(({ device }) => device)]),
+  ])
+  const second = cheapestInEveryOrder(eight, model, member)
+  if (first === null || second === null) return first ?? second
+  return second.predictedTpotMs < first.predictedTpotMs ? second : first
+}
+
+function cheapestInEveryOrder(
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  member?: DeviceId,
+): Plan | null {
+  const free = everyOrder(devices.length, [])
+  const index = devices.findIndex(({ device }) => device === member)
+  const withMember = index === -1 ? free : everyOrder(devices.length, [index])
+  return cheapestOf(devices, model, member, (_, required) => [required.length === 0 ? free : withMember])
+}
+
+function cheapestInNearestOrder(
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  member?: DeviceId,
+): Plan | null {
+  const hopNs = hopsBetween(devices)
+  return cheapestOf(devices, model, member, (head, required) => {
+    const order = nearestNeighbours(hopNs, head)
+    return [oneOrder(order, required), oneOrder([...order.slice(1), head], required)]
+  })
+}
+
+/** The given devices, as far as `exactOrderDevices` goes, and the fastest of the others. */
+function mostPromising(
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  given: readonly DeviceId[],
+): DeviceProfile[] {
+  const rank = (device: DeviceProfile): number =>
+    given.includes(device.device) ? 0 : alphaNs(device, model, 0)
+  const chosen = new Set(devices.toSorted((a, b) => rank(a) - rank(b)).slice(0, exactOrderDevices))
+  return devices.filter((device) => chosen.has(device))
+}
+
+/** @param ordersFor the orders to try with a head, all with the required devices */
+function cheapestOf(
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  member: DeviceId | undefined,
+  ordersFor: (head: number, required: number[]) => OrderGraph[],
+): Plan | null {
   const problem = toRingProblem(devices, model)
   const memberIndex = devices.findIndex(({ device }) => device === member)
-  const graphsFor = orderGraphs(problem, devices.length)
-
   let best: { head: number; ring: Ring } | null = null
   for (const head of devices.keys()) {
     const required = memberIndex === -1 || memberIndex === head ? [] : [memberIndex]
-    for (const orders of graphsFor(head, required)) {
+    for (const orders of ordersFor(head, required)) {
       const ring = bestRing(problem, orders, head)
       if (ring !== null && (best === null || ring.rank < best.ring.rank)) best = { head, ring }
     }
@@ -67,17 +119,8 @@ function cheapest(devices: readonly DeviceProfile[], model: ModelProfile, member
   return best && toPlan(best.head, best.ring, devices, model)
 }
 
-/** The orders to consider for each head; those that are the same for all heads are made once. */
-function orderGraphs(problem: RingProblem, n: number): (head: number, required: number[]) => OrderGraph[] {
-  if (n <= exactOrderDevices) {
-    const free = everyOrder(n, [])
-    return (_, required) => [required.length === 0 ? free : everyOrder(n, required)]
-  }
-  return (head, required) => {
-    const order = nearestNeighbours(problem.hopNs, head)
-    return [oneOrder(order, required), oneOrder([...order.slice(1), head], required)]
-  }
-}
+const hopsBetween = (devices: readonly DeviceProfile[]): number[][] =>
+  devices.map((from) => devices.map((to) => xiNs(from, to.device)))
 
 function toRingProblem(devices: readonly DeviceProfile[], model: ModelProfile): RingProblem {
   const layers = [...model.layerBytes.keys()]
@@ -89,7 +132,7 @@ function toRingProblem(devices: readonly DeviceProfile[], model: ModelProfile): 
     roomBytes: devices.map(({ memoryBytes }) => memoryBytes - bufferBytes),
     headRoomBytes: devices.map(({ memoryBytes }) => memoryBytes - bufferBytes - headBytes),
     kappaNs: devices.map((device) => kappaNs(device, model)),
-    hopNs: devices.map((from) => devices.map((to) => xiNs(from, to.device))),
+    hopNs: hopsBetween(devices),
   }
 }
 
