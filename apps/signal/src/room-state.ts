@@ -4,6 +4,7 @@
  * @module
  */
 import type { DeviceId, DeviceProfile } from '@hearth/halda'
+import { replacedCloseCode } from '@hearth/engine/protocol'
 import type { DeviceStatus, FromDevice, FromServer, ModelChoice, NumberedPlan } from '@hearth/engine/protocol'
 
 /** Names one socket for as long as it lives. */
@@ -59,7 +60,7 @@ export type Effect =
 export const closeCodes = {
   refused: 1008,
   /** The same device joined on another connection. Connecting again would only push that one out. */
-  replaced: 4001,
+  replaced: replacedCloseCode,
 } as const
 
 /** A reload, a phone that changes from Wi-Fi to mobile and back, a restart of the server. */

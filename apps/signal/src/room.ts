@@ -52,9 +52,10 @@ export function step(
   happen(room, event, effects)
   giveUpSeats(room, event.atMs)
   settle(room, event.atMs)
-  const { numbered, noPlan } = room
+  const { numbered, noPlan, planning } = room
   planIfDue(room, event.atMs, plan)
-  if (room.numbered !== numbered || room.noPlan !== noPlan) tell(room, event.atMs, urgentGapMs)
+  const planned = room.numbered !== numbered || room.noPlan !== noPlan || room.planning !== planning
+  if (planned) tell(room, event.atMs, urgentGapMs)
   showView(room, event, effects)
   return { room: room.seats.length === 0 ? null : room, effects }
 }
@@ -88,6 +89,7 @@ export function viewOf(room: Room): RoomView {
     choice: room.choice,
     numbered: room.numbered,
     noPlan: room.noPlan,
+    planning: room.planning !== null,
   }
 }
 

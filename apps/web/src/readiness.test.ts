@@ -10,7 +10,7 @@ const seat: DeviceView = {
   profile: null,
   status: { phase: 'idle' },
 }
-const room: RoomView = { devices: [seat], choice: null, numbered: null, noPlan: null }
+const room: RoomView = { devices: [seat], choice: null, numbered: null, noPlan: null, planning: false }
 const wordsOf = (readiness: Readiness) =>
   readinessInWords({ readiness, room, connection: { phase: 'online' } })
 

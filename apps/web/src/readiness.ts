@@ -29,6 +29,8 @@ export function readinessInWords(
         title: 'No model yet',
         sentence: 'Choose a model for this room, and it will be ready to chat.',
       }
+    case 'planning':
+      return { short: 'Planning', title: 'Sharing out the work', sentence: readiness.message }
     case 'no-plan':
       return { short: 'Does not fit', title: 'This model does not fit', sentence: readiness.message }
     case 'loading': {

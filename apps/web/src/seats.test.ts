@@ -59,6 +59,7 @@ const room = (devices: DeviceView[]): RoomView => ({
     },
   },
   noPlan: null,
+  planning: false,
 })
 const seats = (...devices: DeviceView[]) =>
   seatsOf({ device: alice, room: room(devices), links: { [bob]: 'open', [charlie]: 'failed' } })

@@ -184,11 +184,16 @@ const RoomViewSchema = v.object({
   numbered: v.nullable(NumberedPlanSchema),
   /** Why there is a choice but no plan, in a sentence. */
   noPlan: v.nullable(Sentence),
+  /** A plan is on its way: what `noPlan` says is only why it takes a moment. */
+  planning: v.boolean(),
 })
 /** All that the server knows of a room; sent whole on every change, so that a message lost is no message missed. */
 export type RoomView = v.InferOutput<typeof RoomViewSchema>
 
 export const refusals = ['version', 'no-room', 'room-full', 'malformed'] as const
+
+/** WebSocket close code (an application's own, RFC 6455 §7.4.2): the same device joined on another connection. */
+export const replacedCloseCode = 4001
 
 /** What the signal server says to a device. */
 const FromServerSchema = v.variant('type', [

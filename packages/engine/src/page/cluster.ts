@@ -58,6 +58,7 @@ export type Connection =
 /** What stands between the room and a chat. */
 export type Readiness =
   | { phase: 'no-model' }
+  | { phase: 'planning'; message: string }
   | { phase: 'no-plan'; message: string }
   | { phase: 'loading'; loadedBytes: number; totalBytes: number }
   | { phase: 'connecting' }

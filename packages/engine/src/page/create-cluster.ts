@@ -133,6 +133,10 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
         status: status?.type === 'status' ? status.status : { phase: 'idle' },
       }),
       onmessage: (message) => void onServerMessage(message),
+      onreplaced: () => {
+        const message = 'This device is in the room in another window. Close that one and reload this page.'
+        change({ connection: { phase: 'refused', code: 'malformed', message } })
+      },
       onphase: (connection) => {
         if (connection.phase !== state.connection.phase || connection.phase === 'offline')
           change({ connection })

@@ -133,8 +133,13 @@ export function createMesh(options: MeshOptions): Mesh {
   /** Of the two ends of a broken connection, the smaller id calls again. */
   const callsBack = (device: DeviceId) => me < device
 
+  let tickedAtMs = performance.now()
   const timer = setInterval(() => {
     const now = performance.now()
+    // A tab that was frozen heard nobody, but that says nothing about them.
+    const frozenMs = now - tickedAtMs - pingEveryMs
+    if (frozenMs > pingEveryMs) for (const call of calls.values()) call.heardAtMs += frozenMs
+    tickedAtMs = now
     for (const [device, call] of calls) {
       if (call.phase === 'open') {
         if (now - call.heardAtMs > silentAfterMs) {

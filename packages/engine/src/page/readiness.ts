@@ -15,8 +15,9 @@ export function readinessOf(
 ): Readiness {
   if (room === null || room.choice === null) return { phase: 'no-model' }
   const { numbered } = room
-  if (numbered === null)
-    return { phase: 'no-plan', message: room.noPlan ?? 'The devices are being measured.' }
+  if (numbered === null) {
+    return { phase: room.planning ? 'planning' : 'no-plan', message: room.noPlan ?? 'Planning.' }
+  }
 
   const { number, plan } = numbered
   const ring = new Set([plan.head, ...plan.windows.map(({ device }) => device)])

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { parseFromServer, type FromDevice, type FromServer } from '../protocol.ts'
+import { parseFromServer, replacedCloseCode, type FromDevice, type FromServer } from '../protocol.ts'
 
 const firstRetryMs = 500
 const lastRetryMs = 8000
@@ -13,6 +13,8 @@ export type SignalSocketOptions = {
   /** What to say first on a new connection; asked afresh each time. */
   join(): FromDevice
   onmessage(message: FromServer): void
+  /** This device joined on another connection; this one must not push that out again. */
+  onreplaced(): void
   onphase(phase: { phase: 'connecting' | 'online' } | { phase: 'offline'; retryAtMs: number }): void
 }
 
@@ -23,7 +25,13 @@ export interface SignalSocket {
   close(leave: boolean): void
 }
 
-export function createSignalSocket({ url, join, onmessage, onphase }: SignalSocketOptions): SignalSocket {
+export function createSignalSocket({
+  url,
+  join,
+  onmessage,
+  onreplaced,
+  onphase,
+}: SignalSocketOptions): SignalSocket {
   let socket: WebSocket | null = null
   let retryMs = firstRetryMs
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -44,8 +52,9 @@ export function createSignalSocket({ url, join, onmessage, onphase }: SignalSock
       else onphase({ phase: 'online' })
       onmessage(message)
     })
-    opening.addEventListener('close', () => {
+    opening.addEventListener('close', ({ code }) => {
       if (ended || socket !== opening) return
+      if (code === replacedCloseCode) return onreplaced()
       onphase({ phase: 'offline', retryAtMs: Date.now() + retryMs })
       timer = setTimeout(connect, retryMs)
       retryMs = Math.min(retryMs * 2, lastRetryMs)

@@ -72,7 +72,8 @@ function toyLayers(): Layers {
       return { ...a, layer: a.layer + count, hidden }
     },
     release(session) {
-      for (const key of sessions.keys()) if (session === undefined || key.startsWith(`${session}:`)) sessions.delete(key)
+      for (const key of sessions.keys())
+        if (session === undefined || key.startsWith(`${session}:`)) sessions.delete(key)
     },
     kvBytes: () => 0,
   }

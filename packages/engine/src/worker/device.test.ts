@@ -36,7 +36,7 @@ afterEach(async () => {
 async function createHousehold(ids: DeviceId[], dtype: 'f32' | 'f16' = 'f32') {
   server ??= await createRangeServer(tinyModel({ nLayers, seed: 3 }))
   const members = new Map<DeviceId, Member>()
-  let view: Pick<RoomView, 'choice' | 'numbered' | 'noPlan'> = { choice: null, numbered: null, noPlan: null }
+  let view: Omit<RoomView, 'devices'> = { choice: null, numbered: null, noPlan: null, planning: false }
   const present = new Set(ids)
   const publish = () => {
     const devices = [...members].map(([device, { status }]) => ({
@@ -110,6 +110,7 @@ async function createHousehold(ids: DeviceId[], dtype: 'f32' | 'f16' = 'f32') {
         choice,
         numbered: { number, plan: { head, rounds: 1, windows, predictedTpotMs: 1 } },
         noPlan: null,
+        planning: false,
       }
       publish()
     },

@@ -24,7 +24,7 @@ import { measureAbilities } from './profile.ts'
 const defaultHopMs = 5
 /** Hop times are told anew when they changed by this much. */
 const hopChange = 0.3
-const memoryReportMs = 500
+const memoryReportMs = 200
 const maxThreads = 8
 
 const post = (event: EngineEvent) => postMessage(event)

@@ -1,0 +1,104 @@
+/**
+ * `npm run cluster -- --devices N --model PATH|URL|demo [--prompt T] [--max-tokens N] [--json]`
+ *
+ * @module
+ */
+import { parseArgs } from 'node:util'
+import { startCluster } from './run-cluster.ts'
+
+const usage = `Usage: npm run cluster -- [options]
+
+  --devices N          headless Chromium browsers to start (default 3)
+  --model M            demo, a GGUF file, owner/repo/file.gguf or a URL (default demo)
+  --prompt TEXT        what to ask (default "How do you work?")
+  --max-tokens N       longest answer (default 200)
+  --temperature T      0 is greedy (default 0)
+  --seed N             for temperatures above 0 (default 0)
+  --split even|fastest every device takes part, or Halda decides (default even)
+  --ask-from N         which device asks, from 1 (default the first)
+  --dtype f16|f32      hidden states on the wire (default f16)
+  --threads N          per device (default: measured)
+  --backend wasm|reference
+  --json               one object on stdout and nothing else`
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      devices: { type: 'string', default: '3' },
+      model: { type: 'string', default: 'demo' },
+      prompt: { type: 'string', default: 'How do you work?' },
+      'max-tokens': { type: 'string', default: '200' },
+      temperature: { type: 'string', default: '0' },
+      seed: { type: 'string', default: '0' },
+      split: { type: 'string', default: 'even' },
+      'ask-from': { type: 'string', default: '1' },
+      dtype: { type: 'string', default: 'f16' },
+      threads: { type: 'string' },
+      backend: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return console.log(usage)
+  const log = (line: string) => console.error(line)
+  const devices = count('devices', values.devices, 1, 8)
+  const askFrom = count('ask-from', values['ask-from'], 1, devices) - 1
+  const cluster = await startCluster({
+    devices,
+    model: values.model,
+    split: oneOf('split', values.split, ['even', 'fastest']),
+    dtype: oneOf('dtype', values.dtype, ['f16', 'f32']),
+    ...(values.threads === undefined ? {} : { threads: count('threads', values.threads, 1, 64) }),
+    ...(values.backend === undefined
+      ? {}
+      : { backend: oneOf('backend', values.backend, ['wasm', 'reference']) }),
+    log,
+  })
+  try {
+    const plan = await cluster.choose(values.model)
+    log('the room is ready')
+    const { text, stats } = await cluster.chat(
+      askFrom,
+      'cluster-cli',
+      [{ role: 'user', content: values.prompt }],
+      {
+        maxTokens: count('max-tokens', values['max-tokens'], 1, 100_000),
+        temperature: Number(values.temperature),
+        seed: count('seed', values.seed, 0, 0xffff_ffff),
+      },
+    )
+    const { ttftMs, tpotMs, promptTokens, outputTokens } = stats
+    const figures = await cluster.figures()
+    if (values.json) {
+      console.log(
+        JSON.stringify({ text, plan, ttftMs, tpotMs, promptTokens, outputTokens, devices: figures }),
+      )
+      return
+    }
+    console.log(`${text}\n`)
+    console.table(figures)
+    console.log(
+      `TTFT ${ttftMs.toFixed(1)} ms · TPOT ${tpotMs.toFixed(2)} ms · ${promptTokens} prompt tokens · ${outputTokens} output tokens`,
+    )
+  } finally {
+    await cluster.close()
+  }
+}
+
+function count(name: string, text: string, least: number, most: number): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new RangeError(`--${name} takes a whole number from ${least} to ${most}, not "${text}"`)
+}
+
+function oneOf<T extends string>(name: string, text: string, choices: readonly T[]): T {
+  const choice = choices.find((known) => known === text)
+  if (choice !== undefined) return choice
+  throw new RangeError(`--${name} takes ${choices.join(' or ')}, not "${text}"`)
+}
+
+main().catch((error: Error) => {
+  console.error(`${error.message}\n`)
+  console.error(usage)
+  process.exitCode = 1
+})

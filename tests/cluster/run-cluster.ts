@@ -1,0 +1,247 @@
+/**
+ * A whole cluster on one machine: the real server and N headless Chromium browsers with separate storage, joined by
+ * the link as people join them.
+ *
+ * @module
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { ChatMessage, Cluster, ClusterState, GenerateStats } from '@hearth/engine'
+import type { Plan } from '@hearth/halda'
+import { startServer } from '@hearth/signal/server'
+import { chromium, type BrowserContext, type Page } from 'playwright'
+import { chromiumArgs, chromiumPath } from '../chromium.ts'
+
+const root = path.resolve(import.meta.dirname, '../..')
+const names = ['alice', 'bob', 'charlie', 'dora', 'emil', 'frida', 'georg', 'hanna']
+const readyTimeoutMs = 120_000
+
+declare global {
+  interface Window {
+    hearth: Cluster
+  }
+}
+
+export type ClusterOptions = {
+  devices: number
+  /** 'demo', a path, 'owner/repo/file.gguf' or a URL. */
+  model: string
+  /** 'even': every device takes part; 'fastest': Halda may leave devices out. */
+  split: 'even' | 'fastest'
+  dtype: 'f16' | 'f32'
+  threads?: number
+  backend?: 'wasm' | 'reference'
+  log?: (line: string) => void
+}
+
+export type DeviceFigures = {
+  name: string
+  layers: number
+  head: boolean
+  weightBytes: number
+  peakMemoryBytes: number
+  downloadedBytes: number
+}
+
+export interface RunningCluster {
+  readonly url: string
+  readonly joinLink: string
+  readonly pages: Page[]
+  /** Chooses the model on the first device and waits until everybody sees 'ready'. */
+  choose(model: string): Promise<Plan>
+  /** Asks from one device; several turns by passing the whole conversation. */
+  chat(
+    from: number,
+    chat: string,
+    messages: ChatMessage[],
+    options?: AskOptions,
+  ): Promise<{ text: string; stats: GenerateStats }>
+  state(device: number): Promise<ClusterState>
+  waitUntilReady(): Promise<void>
+  figures(): Promise<DeviceFigures[]>
+  /** Bytes of each model that the server has sent. */
+  servedBytes(): Promise<Record<string, number>>
+  close(): Promise<void>
+}
+
+export type AskOptions = { maxTokens?: number; temperature?: number; topP?: number; seed?: number }
+
+export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
+  const { devices, log = () => {} } = options
+  const profiles = await mkdtemp(path.join(tmpdir(), 'hearth-cluster-'))
+  const isFile =
+    options.model.endsWith('.gguf') && !/^https?:/.test(options.model) && (await exists(options.model))
+  const server = await startServer({
+    port: 0,
+    host: '127.0.0.1',
+    webRoot: path.join(root, 'apps/web/dist'),
+    modelsDirs: [
+      path.join(root, 'public/models'),
+      ...(isFile ? [path.dirname(path.resolve(options.model))] : []),
+    ],
+  })
+  const contexts: BrowserContext[] = []
+  const pages: Page[] = []
+  const close = async () => {
+    await Promise.all(contexts.map((context) => context.close()))
+    await server.close()
+    await rm(profiles, { recursive: true, force: true })
+  }
+
+  try {
+    const executablePath = await chromiumPath()
+    let joinLink = ''
+    for (let i = 0; i < devices; i++) {
+      // Private windows keep OPFS in memory: each device gets a profile on disk.
+      const context = await chromium.launchPersistentContext(path.join(profiles, String(i)), {
+        executablePath,
+        args: chromiumArgs,
+      })
+      contexts.push(context)
+      const page = context.pages()[0] ?? (await context.newPage())
+      pages.push(page)
+      page.on('pageerror', (error) => log(`${names[i]}: ${error.message}`))
+      const address = new URL(joinLink || server.url)
+      for (const [key, value] of Object.entries(overrides(options, names[i] ?? `device ${i + 1}`))) {
+        address.searchParams.set(key, value)
+      }
+      await page.goto(address.href)
+      await page.waitForFunction(() => window.hearth?.state().joinLink)
+      joinLink = await page.evaluate(() => window.hearth.state().joinLink!)
+      log(`${names[i]} joined`)
+    }
+    await onAll(pages, (page) =>
+      page.waitForFunction(
+        (n) => {
+          const { room, links, abilities } = window.hearth.state()
+          const open = Object.values(links).filter((phase) => phase === 'open').length
+          return abilities !== null && room?.devices.length === n && open === n - 1
+        },
+        devices,
+        { timeout: readyTimeoutMs },
+      ),
+    )
+    log('everybody sees everybody')
+    return createRunning(server.url, joinLink, pages, options, close)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function createRunning(
+  url: string,
+  joinLink: string,
+  pages: Page[],
+  options: ClusterOptions,
+  close: () => Promise<void>,
+): RunningCluster {
+  const state = (device: number) => pages[device]!.evaluate(() => window.hearth.state())
+
+  async function waitUntilReady(): Promise<void> {
+    await onAll(pages, (page) =>
+      page.waitForFunction(
+        () => {
+          const { readiness } = window.hearth.state()
+          if (readiness.phase === 'failed' || readiness.phase === 'no-plan')
+            throw new Error(readiness.message)
+          return readiness.phase === 'ready'
+        },
+        undefined,
+        { timeout: readyTimeoutMs },
+      ),
+    )
+  }
+
+  return {
+    url,
+    joinLink,
+    pages,
+    state,
+    waitUntilReady,
+    close,
+    async choose(model) {
+      const source =
+        model === 'demo'
+          ? '/models/demo-q8_0.gguf'
+          : (await exists(model))
+            ? `/models/${path.basename(model)}`
+            : model
+      const { split } = options
+      await pages[0]!.evaluate(([source, split]) => window.hearth.choose(source, { split }), [
+        source,
+        split,
+      ] as const)
+      await pages[0]!.waitForFunction(
+        (name) => window.hearth.state().room?.choice?.model.url.endsWith(name),
+        path.basename(source),
+        { timeout: readyTimeoutMs },
+      )
+      await waitUntilReady()
+      return (await state(0)).room!.numbered!.plan
+    },
+    async chat(from, chat, messages, { maxTokens = 200, temperature = 0, topP = 1, seed = 0 } = {}) {
+      const generate = { maxTokens, temperature, topP, seed }
+      return pages[from]!.evaluate(
+        async ([chat, messages, generate]) => {
+          let text = ''
+          for await (const event of window.hearth.generate(chat, messages, generate)) {
+            if (event.type === 'token') text += event.text
+            if (event.type === 'done') return { text, stats: event.stats }
+          }
+          throw new Error('The answer ended without its figures.')
+        },
+        [chat, messages, generate] as const,
+      )
+    },
+    async figures() {
+      const states = await Promise.all(pages.map((_, i) => state(i)))
+      const { choice, numbered } = states[0]!.room!
+      return states.map((state) => {
+        const windows = numbered!.plan.windows.filter(({ device }) => device === state.device)
+        const layers = windows.flatMap((w) =>
+          choice!.profile.layerBytes.slice(w.firstLayer, w.firstLayer + w.layers),
+        )
+        const head = numbered!.plan.head === state.device
+        const headBytes =
+          sum(choice!.profile.outputBytes) + (choice!.profile.tiedOutput ? 0 : choice!.profile.embeddingBytes)
+        return {
+          name: state.name,
+          layers: layers.length,
+          head,
+          weightBytes: layers.reduce((total, layer) => total + sum(layer), head ? headBytes : 0),
+          peakMemoryBytes: state.peakMemoryBytes,
+          downloadedBytes: state.downloadedBytes,
+        }
+      })
+    },
+    async servedBytes() {
+      const stats = (await (await fetch(`${url}/stats`)).json()) as { servedBytes: Record<string, number> }
+      return stats.servedBytes
+    },
+  }
+}
+
+function overrides({ dtype, threads, backend }: ClusterOptions, name: string): Record<string, string> {
+  return {
+    name,
+    dtype,
+    ...(threads === undefined ? {} : { threads: String(threads) }),
+    ...(backend === undefined ? {} : { backend }),
+  }
+}
+
+const sum = (bytes: Readonly<Record<string, number>>) =>
+  Object.values(bytes).reduce((total, n) => total + n, 0)
+
+const onAll = async (pages: Page[], act: (page: Page) => Promise<unknown>) =>
+  void (await Promise.all(pages.map(act)))
+
+async function exists(file: string): Promise<boolean> {
+  const { access } = await import('node:fs/promises')
+  return access(file).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,63 @@
+/**
+ * Rings of real tabs say what llama.cpp says.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { expect, test } from '@playwright/test'
+import type { ChatMessage } from '@hearth/engine'
+import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
+
+const expectedFile = path.resolve(import.meta.dirname, '../../../shared/demo/expected.json')
+
+type Expected = Record<'demo-q8_0' | 'demo-q4_k_m', { messages: string[]; text: string; exact: boolean }[]>
+
+const turnsOf = (messages: string[]): ChatMessage[] =>
+  messages.map((content, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content }))
+
+async function withCluster(
+  options: { devices: number; dtype: 'f16' | 'f32'; threads?: number },
+  use: (cluster: RunningCluster) => Promise<void>,
+): Promise<void> {
+  const cluster = await startCluster({ model: 'demo', split: 'even', threads: 1, ...options })
+  try {
+    await use(cluster)
+  } finally {
+    await cluster.close()
+  }
+}
+
+for (const devices of [1, 2, 3, 4]) {
+  for (const dtype of ['f16', 'f32'] as const) {
+    test(`a ring of ${devices} with ${dtype} frames gives llama.cpp’s answers, whichever device asks`, async () => {
+      test.skip(!existsSync(expectedFile), 'llama.cpp’s answers lie beside the project, in ../shared/demo')
+      test.setTimeout(120_000)
+      const expected = JSON.parse(readFileSync(expectedFile, 'utf8')) as Expected
+      await withCluster({ devices, dtype }, async (cluster) => {
+        for (const [model, cases] of Object.entries(expected)) {
+          if (!Array.isArray(cases)) continue
+          const plan = await cluster.choose(`/models/${model}.gguf`)
+          expect(new Set(plan.windows.map(({ device }) => device)).size).toBe(devices)
+          for (const [i, { messages, text }] of cases.filter(({ exact }) => exact).entries()) {
+            const answer = await cluster.chat(i % devices, `golden-${model}-${i}`, turnsOf(messages))
+            expect(answer.text, `${model}: ${messages.at(-1)}`).toBe(text)
+          }
+        }
+      })
+    })
+  }
+}
+
+test('the second turn runs only what is new', async () => {
+  await withCluster({ devices: 2, dtype: 'f16' }, async (cluster) => {
+    await cluster.choose('demo')
+    const first: ChatMessage[] = [{ role: 'user', content: 'Tell me a story about a fox' }]
+    const { text, stats } = await cluster.chat(0, 'two-turns', first)
+    const second = await cluster.chat(0, 'two-turns', [
+      ...first,
+      { role: 'assistant', content: text },
+      { role: 'user', content: 'What is 7 + 5?' },
+    ])
+    // All of the first turn but its last token, which was sampled and never run.
+    expect(second.stats.cachedTokens).toBeGreaterThanOrEqual(stats.promptTokens + stats.outputTokens - 1)
+  })
+})
