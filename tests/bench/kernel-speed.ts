@@ -44,7 +44,7 @@ export function measureKernels(backend: WasmBackend, type: WeightType): KernelSp
   const x = backend.scratch(prefillTokens * cols)
   x.values().set(Float32Array.from({ length: x.length }, (_, i) => Math.sin(i * 1.7)))
   const rows = groups * packing.rowGroup
-  const tileRows = 256
+  const tileRows = 1024
   const out = backend.scratch(Math.max(rows, prefillTokens * tileRows))
 
   const bestMs = { decode: Infinity, read: Infinity, batch: Infinity, prefill: Infinity }

@@ -6,7 +6,7 @@
 // of a 32-bit lane of weights each find their pair in one lane.
 
 import { ARGUMENTS, OP_QUANTIZE, announce, join, take } from './jobs'
-import { maxF32, relaxed, sumI32 } from './lanes'
+import { maxF32, relaxed, shortSums, sumI32 } from './lanes'
 
 const BYTE_RANGE: f32 = 127
 /** 63 · 4064 · 16 · 128 · 2, a block of Q6_K with its scales, stays below 2^31. */
@@ -29,7 +29,9 @@ export class Activations {
   shortScales: usize
   /** (tokens, cols / 32), f32: the sum of x over the block, as quantized */
   sums: usize
-  /** (tokens, cols / 16), i32: 32 times the sum of the integers of each half block */
+  /** (tokens, cols / 32): where a product with weights from -8 starts that are stored from 0, see {@link storeSums} */
+  eights: usize
+  /** (tokens, cols / 16), a half block each: the same for weights from -32 */
   halves: usize
 }
 
@@ -42,7 +44,7 @@ export const NEED_SHORTS: i32 = 2
 
 /** Bytes that {@link quantize} writes for `tokens` rows of `cols` values. */
 export function activationBytes(tokens: i32, cols: i32): usize {
-  return <usize>(tokens * (cols / 32)) * (32 + 64 + 4 + 4 + 4 + 8)
+  return <usize>(tokens * (cols / 32)) * (32 + 64 + 4 + 4 + 4 + 4 + 8)
 }
 
 /** Quantizes `tokens` rows at x into the buffer at `at`. @returns 1 if a thread has failed */
@@ -57,7 +59,8 @@ export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, at: usize
   a.scales = at + blocks * 96
   a.shortScales = at + blocks * 100
   a.sums = at + blocks * 104
-  a.halves = at + blocks * 108
+  a.eights = at + blocks * 108
+  a.halves = at + blocks * 112
   if (needs == 0) return 0
   announce(OP_QUANTIZE, tokens)
   quantizeItems()
@@ -102,10 +105,28 @@ function quantizeShorts(a: Activations, b: usize, x: usize, range: f32): void {
   if (!relaxed) storeSums(a, b, scale, first, second)
 }
 
-function storeSums(a: Activations, b: usize, scale: f32, first: i32, second: i32): void {
-  store<f32>(a.sums + (b << 2), scale * <f32>(first + second))
-  store<i32>(a.halves + (b << 3), first * 32)
-  store<i32>(a.halves + (b << 3), second * 32, 4)
+/**
+ * Weights are stored unsigned: what is subtracted from each is subtracted once, times the sum of x, by starting there.
+ * `first` and `second`: sums over a half block of every fourth integer.
+ *
+ * With sums in 16 bits a start is two of them, one for each lane of a row. Partial sums may wrap around: the totals,
+ * at most 16 · 8 · 127 and 8 · 32 · 127, fit.
+ */
+function storeSums(a: Activations, b: usize, scale: f32, first: v128, second: v128): void {
+  const both = i32x4.add(first, second)
+  store<f32>(a.sums + (b << 2), scale * <f32>sumI32(both))
+  storeStart(a.eights + (b << 2), both, -8)
+  storeStart(a.halves + (b << 3), first, -32)
+  storeStart(a.halves + (b << 3) + 4, second, -32)
+}
+
+function storeStart(to: usize, sums: v128, factor: i32): void {
+  if (shortSums) {
+    store<i16>(to, <i16>((i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1)) * factor))
+    store<i16>(to, <i16>((i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3)) * factor), 2)
+  } else {
+    store<i32>(to, sumI32(sums) * factor)
+  }
 }
 
 /** Zero for a scale so small that its inverse is no f32. */
@@ -113,25 +134,25 @@ function inverseOf(scale: f32): v128 {
   return f32x4.splat(scale > 1e-36 ? <f32>1 / scale : 0)
 }
 
-/** @returns the sum of the integers stored */
-function sixteenBytes(x: usize, inverse: v128, to: usize): i32 {
+/** @returns the sums of every fourth integer stored */
+function sixteenBytes(x: usize, inverse: v128, to: usize): v128 {
   const q0 = rounded(v128.load(x), inverse)
   const q1 = rounded(v128.load(x, 16), inverse)
   const q2 = rounded(v128.load(x, 32), inverse)
   const q3 = rounded(v128.load(x, 48), inverse)
   v128.store(to, i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(q0, q1), i16x8.narrow_i32x4_s(q2, q3)))
-  return sumI32(i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)))
+  return i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3))
 }
 
-/** @returns the sum of the integers stored */
-function sixteenShorts(x: usize, inverse: v128, to: usize): i32 {
+/** @returns the sums of every fourth integer stored */
+function sixteenShorts(x: usize, inverse: v128, to: usize): v128 {
   const q0 = rounded(v128.load(x), inverse)
   const q1 = rounded(v128.load(x, 16), inverse)
   const q2 = rounded(v128.load(x, 32), inverse)
   const q3 = rounded(v128.load(x, 48), inverse)
   v128.store(to, evensFirst(i16x8.narrow_i32x4_s(q0, q1)))
   v128.store(to, evensFirst(i16x8.narrow_i32x4_s(q2, q3)), 16)
-  return sumI32(i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)))
+  return i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3))
 }
 
 function rounded(x: v128, inverse: v128): v128 {

@@ -11,7 +11,7 @@ import { relaxed } from './lanes'
 import { Q4_0_BYTES, Q4_K_BYTES, dotQ4_0, dotQ4_K, rowQ4_0, rowQ4_K, unpackQ4_0, unpackQ4_K } from './q4'
 import { Q6_K_BYTES, dotQ6_K, rowQ6_K, unpackQ6_K } from './q6'
 import { Q8_0_BYTES, dotQ8_0, rowQ8_0, unpackQ8_0 } from './q8'
-import { Tile, tileFloats, tileNibbles, tileShorts, tileSixBits } from './tile'
+import { Tile, tile, tileFloats } from './tile'
 
 // ggml's type ids
 const F32: i32 = 0
@@ -183,9 +183,10 @@ function unpack(type: i32, group: usize, col: i32, cols: i32, scratch: usize, t:
     minima = scratch + PANEL_MINIMA
   t.panel = panel
   t.panelScales = scales
-  t.panelMinima = type == Q4_0 || type == Q4_K ? minima : 0
+  t.panelMinima = type == Q4_K ? minima : 0
+  t.perBlock = type == Q6_K ? 2 : 1
   t.blocks = cols >> 5
-  if (type == Q4_0) unpackQ4_0(group, col >> 5, cols >> 5, panel, scales, minima)
+  if (type == Q4_0) unpackQ4_0(group, col >> 5, cols >> 5, panel, scales)
   else if (type == Q4_K) unpackQ4_K(group, col >> 5, cols >> 5, panel, scales, minima)
   else if (type == Q6_K) unpackQ6_K(group, col >> 5, cols >> 5, panel, scales)
   else if (type == Q8_0) unpackQ8_0(group, col >> 5, cols >> 5, panel, scales)
@@ -207,27 +208,35 @@ function multiply(
   scratch: usize,
 ): void {
   const at = <usize>(token * a.cols + col)
-  const blocks = <usize>(a.cols >> 5)
-  t.scaleStride = blocks << 2
-  t.sums = a.sums + ((at >> 5) << 2)
-  t.halves = a.halves + ((at >> 5) << 3)
   t.out = scratch + RESULTS + ((<usize>token) << 5)
   if (type == F32 || type == F16) {
     t.x = a.x + (at << 2)
     t.stride = (<usize>a.cols) << 2
     tileFloats(t, tokens)
-  } else if (relaxed && type != Q8_0) {
+    return
+  }
+  const block = at >> 5
+  t.scaleStride = (<usize>(a.cols >> 5)) << 2
+  t.sums = a.sums + (block << 2)
+  t.starts = startsOf(type, a, block)
+  t.startStride = t.scaleStride * <usize>t.perBlock
+  if (relaxed && type != Q8_0) {
     t.x = a.bytes + at
     t.stride = <usize>a.cols
-    t.scales = a.scales + ((at >> 5) << 2)
-    if (type == Q6_K) tileSixBits(t, tokens)
-    else tileNibbles(t, tokens)
+    t.scales = a.scales + (block << 2)
+    tile<i8>(t, tokens)
   } else {
     t.x = a.shorts + (at << 1)
     t.stride = (<usize>a.cols) << 1
-    t.scales = a.shortScales + ((at >> 5) << 2)
-    tileShorts(t, tokens, type == Q6_K ? 4 : 8)
+    t.scales = a.shortScales + (block << 2)
+    tile<i16>(t, tokens)
   }
+}
+
+function startsOf(type: i32, a: Activations, block: usize): usize {
+  if (type == Q4_0) return a.eights + (block << 2)
+  if (type == Q6_K) return a.halves + (block << 3)
+  return 0
 }
 
 /** Rows [row, row + count) of one token, cut at the last row of W, with bias and what out holds. */

@@ -7,7 +7,7 @@
 // Q4_K block of 256 (1184 bytes): d, 8 × f16 · dmin, 8 × f16 · scales (8 blocks, 8 rows), u8 · minima, the same ·
 //   8 blocks.                                              w = d · scale · q - dmin · minimum
 //
-// The weights stay unsigned: what is subtracted from each is subtracted once, times the sum of x over the block.
+// The weights stay unsigned; what is subtracted from each is subtracted once, times the sum of x over the block.
 
 import { Activations } from './activations'
 import { f16At, f16High, f16Low, madd, relaxed, shortSums } from './lanes'
@@ -24,11 +24,11 @@ export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize)
     let f1 = f32x4.splat(0)
     let x = relaxed ? a.bytes : a.shorts
     let scale = relaxed ? a.scales : a.shortScales
-    let sum = a.sums
+    let start = a.eights
     for (let b = 0; b < blocks; b++) {
       const d = v128.load(p)
-      let s0 = i32x4.splat(0)
-      let s1 = i32x4.splat(0)
+      let s0 = v128.load32_splat(start)
+      let s1 = s0
       p += 16
       for (const end = p + STEPS; p < end; p += 32) {
         const low = lowX(x)
@@ -39,11 +39,10 @@ export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize)
       }
       x += HALF_X
       const xs = v128.load32_splat(scale)
-      const correction = f32x4.mul(v128.load32_splat(sum), f32x4.splat(-8))
-      f0 = madd(madd(f32x4.convert_i32x4_s(total(s0)), xs, correction), f16Low(d), f0)
-      f1 = madd(madd(f32x4.convert_i32x4_s(total(s1)), xs, correction), f16High(d), f1)
+      f0 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s0)), xs), f16Low(d), f0)
+      f1 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s1)), xs), f16High(d), f1)
       scale += 4
-      sum += 4
+      start += 4
     }
     v128.store(out, f0)
     v128.store(out, f1, 16)
@@ -146,28 +145,16 @@ function total(sum: v128): v128 {
  * Unpacks columns [block · 32, (block + count) · 32) of a group for the tiles (tile.ts): bytes 0…15 where the machine
  * has relaxed dot products, 16-bit integers elsewhere.
  */
-export function unpackQ4_0(
-  group: usize,
-  block: i32,
-  count: i32,
-  panel: usize,
-  scales: usize,
-  minima: usize,
-): void {
+export function unpackQ4_0(group: usize, block: i32, count: i32, panel: usize, scales: usize): void {
   let p = group + <usize>block * Q4_0_BYTES
   for (let b = 0; b < count; b++) {
     const d = v128.load(p)
-    const d0 = f16Low(d),
-      d1 = f16High(d)
-    v128.store(scales, d0)
-    v128.store(scales, d1, 16)
-    v128.store(minima, f32x4.mul(d0, f32x4.splat(-8)))
-    v128.store(minima, f32x4.mul(d1, f32x4.splat(-8)), 16)
+    v128.store(scales, f16Low(d))
+    v128.store(scales, f16High(d), 16)
     unpackNibbles(p + 16, panel)
     p += Q4_0_BYTES
     panel += relaxed ? 256 : 512
     scales += 32
-    minima += 32
   }
 }
 

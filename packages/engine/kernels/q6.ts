@@ -5,7 +5,7 @@
 // the upper two bits. In step h a byte holds those of step q = 2h of the nibbles in bits 4–5 (low) and 6–7 (high), and
 // those of q = 2h + 1 in bits 0–1 (low) and 2–3 (high): each is one shift away from bits 4–5, where it belongs.
 //
-// w = d · scale · (q - 32). Weights stay unsigned; 32 times the sum of x over the half block is subtracted.
+// w = d · scale · (q - 32). Weights stay unsigned; 32 times the sum of x over a half block is subtracted.
 
 import { Activations } from './activations'
 import { f16At, f16High, f16Low, madd, relaxed, shortSums } from './lanes'
@@ -29,9 +29,9 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
       let g1 = f32x4.splat(0)
       p += 144
       for (const end = scales + 128; scales < end; scales += 16) {
-        // rows 0–3 and 4–7, weights 0–15 and 16–31; minus 32 times the sum of x
-        let l0 = i32x4.neg(v128.load32_splat(half))
-        let h0 = i32x4.neg(v128.load32_splat(half, 4))
+        // rows 0–3 and 4–7, weights 0–15 and 16–31
+        let l0 = v128.load32_splat(half)
+        let h0 = v128.load32_splat(half, 4)
         let l1 = l0
         let h1 = h0
         let upper = p + 128
@@ -55,12 +55,12 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
         const low = v128.load_ext<i8>(scales)
         const high = v128.load_ext<i8>(scales, 8)
         const s0 = i32x4.add(
-          i32x4.mul(l0, i32x4.extend_low_i16x8_s(low)),
-          i32x4.mul(h0, i32x4.extend_low_i16x8_s(high)),
+          i32x4.mul(total(l0), i32x4.extend_low_i16x8_s(low)),
+          i32x4.mul(total(h0), i32x4.extend_low_i16x8_s(high)),
         )
         const s1 = i32x4.add(
-          i32x4.mul(l1, i32x4.extend_high_i16x8_s(low)),
-          i32x4.mul(h1, i32x4.extend_high_i16x8_s(high)),
+          i32x4.mul(total(l1), i32x4.extend_high_i16x8_s(low)),
+          i32x4.mul(total(h1), i32x4.extend_high_i16x8_s(high)),
         )
         g0 = madd(f32x4.convert_i32x4_s(s0), xs, g0)
         g1 = madd(f32x4.convert_i32x4_s(s1), xs, g1)
@@ -93,17 +93,21 @@ function high1(w: v128, u: v128): v128 {
   return v128.or(v128.and(i16x8.shr_u(w, 4), i8x16.splat(15)), v128.and(i16x8.shl(u, 2), i8x16.splat(0x30)))
 }
 
-/** Adds two steps of bytes 0…63 times x, an i32 per row: in 16 bits two of them fit, three do not. */
+/** Adds two steps of bytes 0…63 times x. */
 function twoSteps(sum: v128, w0: v128, w1: v128, x: usize): v128 {
   if (!relaxed) return i32x4.add(sum, i32x4.add(bytesTimesShorts(w0, x), bytesTimesShorts(w1, x + STEP_X)))
   const x0 = v128.load32_splat(x)
   const x1 = v128.load32_splat(x, STEP_X)
   if (shortSums) {
     const s0 = i16x8.relaxed_dot_i8x16_i7x16_s(x0, w0)
-    const s1 = i16x8.relaxed_dot_i8x16_i7x16_s(x1, w1)
-    return i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(i16x8.add(s0, s1)))
+    return i16x8.add(sum, i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(x1, w1)))
   }
   return i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, w1, i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, w0, sum))
+}
+
+/** An i32 per row, of a half block. */
+function total(sum: v128): v128 {
+  return shortSums ? i32x4.extadd_pairwise_i16x8_s(sum) : sum
 }
 
 function bytesTimesShorts(w: v128, x: usize): v128 {
@@ -111,7 +115,7 @@ function bytesTimesShorts(w: v128, x: usize): v128 {
   return i32x4.add(even, i32x4.dot_i16x8_s(i16x8.shr_u(w, 8), v128.load32_splat(x, 4)))
 }
 
-/** Unpacks columns [block · 32, (block + count) · 32) for the tiles: bytes 0…63, or signed 16-bit integers. */
+/** Unpacks columns [block · 32, (block + count) · 32) for the tiles: 0…63, as bytes or 16-bit integers. */
 export function unpackQ6_K(group: usize, block: i32, count: i32, panel: usize, scales: usize): void {
   for (let b = block; b < block + count; b++) {
     const p = group + <usize>(b >> 3) * Q6_K_BYTES,
@@ -144,8 +148,8 @@ function unpackStep(panel: usize, step: usize, rows: usize, w: v128): void {
     v128.store(panel + step * 32 + rows, w)
   } else {
     const to = panel + step * 64 + rows
-    v128.store(to, i16x8.sub(v128.and(w, i16x8.splat(0xff)), i16x8.splat(32)))
-    v128.store(to, i16x8.sub(i16x8.shr_u(w, 8), i16x8.splat(32)), 32)
+    v128.store(to, v128.and(w, i16x8.splat(0xff)))
+    v128.store(to, i16x8.shr_u(w, 8), 32)
   }
 }
 
