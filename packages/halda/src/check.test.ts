@@ -26,6 +26,7 @@ describe('profiles', () => {
     ['weightBytesPerSec', {}],
     ['weightBytesPerSec', { Q4_K: 0 }],
     ['weightBytesPerSec', { Q4_K: 1e300 }],
+    ['weightBytesPerSec', { Q4_K: 5e-324 }],
     ['weightBytesPerSec', [1]],
     ['diskReadBytesPerSec', -5],
     ['diskReadBytesPerSec', 0],

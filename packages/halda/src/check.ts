@@ -11,8 +11,8 @@ export const maxDevices = 64
 export const maxLayers = 1024
 /** Four tebibytes. Sums of 1,024 layers stay whole numbers in a double. */
 const maxBytes = 2 ** 42
-/** A thousand times the memory bandwidth of the fastest accelerator. */
-const maxBytesPerSec = 1e16
+/** From a byte per second, which no device is slower than, to a thousand times the fastest accelerator's memory. */
+const [minBytesPerSec, maxBytesPerSec] = [1, 1e16]
 /** An hour: a device this far away is not in the house. */
 const maxHopMs = 3_600_000
 
@@ -45,21 +45,14 @@ export function checkDevice(profile: unknown, index = 0): string | null {
   if (typeof device !== 'string' || device === '') {
     return `The profile of device number ${index + 1} does not say whose it is: device ${found(device)}.`
   }
+  const rate = within('bytes per second', minBytesPerSec, maxBytesPerSec)
   const problem =
-    checkNumber('memoryBytes', profile['memoryBytes'], positive('bytes', maxBytes)) ??
-    checkRecord(
-      'weightBytesPerSec',
-      profile['weightBytesPerSec'],
-      positive('bytes per second', maxBytesPerSec),
-    ) ??
+    checkNumber('memoryBytes', profile['memoryBytes'], within('bytes', 1, maxBytes)) ??
+    checkRecord('weightBytesPerSec', profile['weightBytesPerSec'], rate) ??
     checkNotEmpty('weightBytesPerSec', profile['weightBytesPerSec']) ??
-    checkNumber(
-      'diskReadBytesPerSec',
-      profile['diskReadBytesPerSec'],
-      positive('bytes per second', maxBytesPerSec),
-    ) ??
-    checkRecord('hopMs', profile['hopMs'], atLeastZero('ms', maxHopMs)) ??
-    checkNumber('defaultHopMs', profile['defaultHopMs'], atLeastZero('ms', maxHopMs))
+    checkNumber('diskReadBytesPerSec', profile['diskReadBytesPerSec'], rate) ??
+    checkRecord('hopMs', profile['hopMs'], within('ms', 0, maxHopMs)) ??
+    checkNumber('defaultHopMs', profile['defaultHopMs'], within('ms', 0, maxHopMs))
   return problem && `The profile of ${device} cannot be used: ${problem}. Measure that device again.`
 }
 
@@ -84,13 +77,9 @@ export function checkModel(model: unknown): string | null {
 
 type Rule = { says: string; holds: (value: number) => boolean }
 
-const positive = (unit: string, max: number): Rule => ({
-  says: `a number of ${unit} above 0 and up to ${max}`,
-  holds: (value) => value > 0 && value <= max,
-})
-const atLeastZero = (unit: string, max: number): Rule => ({
-  says: `a number of ${unit} from 0 to ${max}`,
-  holds: (value) => value >= 0 && value <= max,
+const within = (unit: string, min: number, max: number): Rule => ({
+  says: `a number of ${unit} from ${min} to ${max}`,
+  holds: (value) => value >= min && value <= max,
 })
 const whole = (unit: string, min: number, max: number): Rule => ({
   says: `a whole number of ${unit} from ${min} to ${max}`,

@@ -10,7 +10,7 @@ import {
   xiNs,
 } from './cost.ts'
 import { readExample } from './example.fixture.ts'
-import type { DeviceId, LayerWindow, Plan } from './types.ts'
+import type { BytesByType, DeviceId, LayerWindow, Plan } from './types.ts'
 
 const { devices, model } = readExample('two-devices.json')
 const [alice, bob] = devices
@@ -69,6 +69,11 @@ describe('the cost of a plan', () => {
   it('takes the slowest measured rate for a weight type that was not measured', () => {
     expect(readNs(bob, { F32: 4e6 })).toBe(1e6)
     expect(readNs(bob, { Q4_K: 5e6, F32: 4e6 })).toBe(2e6)
+  })
+
+  it('is not fooled by devices and weight types named like what every object has', () => {
+    expect(xiNs(alice, 'constructor' as DeviceId)).toBe(2e6)
+    expect(readNs(alice, { toString: 10e6 } as unknown as BytesByType)).toBe(1e6)
   })
 
   it('does not price a plan of strangers', () => {

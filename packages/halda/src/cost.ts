@@ -25,7 +25,7 @@ export const totalBytes = (bytes: BytesByType): number =>
  * the slowest that it did; `explain.ts` says so.
  */
 export const weightRate = (device: DeviceProfile, type: string): number =>
-  device.weightBytesPerSec[type] ?? Math.min(...Object.values(device.weightBytesPerSec))
+  own(device.weightBytesPerSec, type) ?? Math.min(...Object.values(device.weightBytesPerSec))
 
 /** Time to read and multiply these weights once. */
 export function readNs(device: DeviceProfile, weights: BytesByType): number {
@@ -43,7 +43,7 @@ export const kappaNs = (head: DeviceProfile, model: ModelProfile): number => rea
 
 /** Handing the hidden state on [ξ_m = t_m^comm]; a device hands nothing to itself. */
 export const xiNs = (from: DeviceProfile, to: DeviceId): number =>
-  from.device === to ? 0 : Math.round((from.hopMs[to] ?? from.defaultHopMs) * nsPerMs)
+  from.device === to ? 0 : Math.round((own(from.hopMs, to) ?? from.defaultHopMs) * nsPerMs)
 
 /** One layer's weights and its KV cache at the full context [b' = b + 2(h_k e_k + h_v e_v) n_kv]. */
 export const layerMemoryBytes = (model: ModelProfile, layer: number): number =>
@@ -54,6 +54,10 @@ export const headMemoryBytes = (model: ModelProfile): number =>
   model.tiedOutput
     ? Math.max(model.embeddingBytes, totalBytes(model.outputBytes))
     : model.embeddingBytes + totalBytes(model.outputBytes)
+
+/** Names come from other people's devices: one called "constructor" must not find what every object inherits. */
+const own = (table: Readonly<Record<string, number>>, name: string): number | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined
 
 /** One device's part of a plan. */
 export type DeviceCost = {

@@ -50,7 +50,7 @@ describe('an explanation', () => {
 
     const tiny = devices.map((device) => (device === tablet ? { ...device, memoryBytes: 20e6 } : device))
     const tabletRow = explained(planExact(tiny, model), tiny, model).devices[2]
-    expect(tabletRow?.why).toBe('its memory holds no part of this model')
+    expect(tabletRow?.why).toBe('no part of this model fits in its memory')
   })
 
   it('says which rates were assumed', () => {

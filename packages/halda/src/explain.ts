@@ -16,10 +16,10 @@ export type ExplainedDevice = {
   windows: string
   memoryBytes: number
   budgetBytes: number
-  /** Its layers and, on the head, the output: ms of every token. */
+  /** ms of every token: its layers, and on the head the output. */
   computeMs: number
   outputMs: number
-  /** Handing on, and how often per token. */
+  /** All hops that leave it during one token, and how many they are. */
   hopMs: number
   hops: number
   /** What would change without it, or why it has no part: a sentence without its name. */
@@ -36,7 +36,7 @@ export type Explanation = {
 }
 
 /**
- * Plans once more for every device: with it when it has no part, without it when it has.
+ * Plans once more for every device: with it when it has no part, without it when it has. Takes as long as that.
  *
  * @param plan of these devices and this model; any planner's
  */
@@ -85,7 +85,9 @@ function whyOut(
   tpotMs: number,
 ): string {
   const withIt = planWith(devices, model, device)
-  return withIt.ok ? `with a part for it ${change(withIt, tpotMs)}` : 'its memory holds no part of this model'
+  return withIt.ok
+    ? `with a part for it ${change(withIt, tpotMs)}`
+    : 'no part of this model fits in its memory'
 }
 
 function change(result: PlanResult & { ok: true }, tpotMs: number): string {

@@ -43,7 +43,10 @@ describe('the baselines', () => {
       device.device === 'alice' ? { ...device, memoryBytes: 1e8 } : device,
     )
     expect(layersOf(planSingle(onlyBob, model))).toEqual({ bob: 32 })
-    expect(planSingle(devices, model)).toMatchObject({ ok: false, code: 'no-plan' })
+    expect(layersOf(planSingle(devices, model))).toMatch(
+      /^No device holds the whole model: it takes .* alice, which has most, offers 300 MB\.$/,
+    )
+    expect(planSingle([], model)).toMatchObject({ ok: false, code: 'no-plan' })
   })
 
   it('never predict a faster token than the exact planner, and do not depend on the order of devices', () => {

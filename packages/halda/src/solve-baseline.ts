@@ -4,10 +4,11 @@
  * @module
  */
 import { checkProfiles } from './check.ts'
+import { bufferBytes, headMemoryBytes, layerMemoryBytes } from './cost.ts'
 import { evenLayers } from './plan.ts'
-import { noPlanSentence } from './sentence.ts'
+import { formatBytes, noPlanSentence } from './sentence.ts'
 import { planManual } from './solve-manual.ts'
-import type { DeviceId, DeviceProfile, Plan, PlanResult, Planner } from './types.ts'
+import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Planner } from './types.ts'
 
 /**
  * In proportion to memory (exo's ring_memory_weighted_partitioning): devices by falling memory, cut where the running
@@ -45,17 +46,21 @@ export const planSingle: Planner = (devices, model) => {
     if (result.ok && (best === null || result.plan.predictedTpotMs < best.predictedTpotMs)) best = result.plan
   }
   if (best !== null) return { ok: true, plan: best }
-  const roomiest = devices.toSorted((a, b) => b.memoryBytes - a.memoryBytes || byId(a, b)).slice(0, 1)
-  return { ok: false, code: 'no-plan', message: noPlanSentence(roomiest, model) }
+  const [roomiest] = devices.toSorted((a, b) => b.memoryBytes - a.memoryBytes || byId(a, b))
+  const message =
+    roomiest === undefined
+      ? noPlanSentence(devices, model)
+      : `No device holds the whole model: it takes ${formatBytes(wholeModelBytes(model))}, and ${roomiest.device}, which has most, offers ${formatBytes(roomiest.memoryBytes)}.`
+  return { ok: false, code: 'no-plan', message }
 }
+
+const wholeModelBytes = (model: ModelProfile): number =>
+  model.layerBytes.reduce((sum, _, layer) => sum + layerMemoryBytes(model, layer), headMemoryBytes(model)) +
+  bufferBytes
 
 type Share = { device: DeviceProfile; layers: number }
 
-function shareOut(
-  devices: Parameters<Planner>[0],
-  model: Parameters<Planner>[1],
-  shares: () => Share[],
-): PlanResult {
+function shareOut(devices: readonly DeviceProfile[], model: ModelProfile, shares: () => Share[]): PlanResult {
   const problem = checkProfiles(devices, model)
   if (problem !== null) return { ok: false, code: 'bad-profile', message: problem }
   const inOrder = shares()

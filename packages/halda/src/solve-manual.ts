@@ -65,8 +65,10 @@ const refuse = (message: string): PlanResult => ({ ok: false, code: 'no-plan', m
 
 const isList = (layers: ManualRequest['layers']): layers is readonly number[] => Array.isArray(layers)
 
-const layersOf = ({ layers }: ManualRequest, device: DeviceId, index: number): number =>
-  (isList(layers) ? layers[index] : layers[device]) ?? 0
+function layersOf({ layers }: ManualRequest, device: DeviceId, index: number): number {
+  if (isList(layers)) return layers[index] ?? 0
+  return Object.hasOwn(layers, device) ? (layers[device] ?? 0) : 0
+}
 
 function checkRequest(
   devices: readonly DeviceProfile[],

@@ -16,8 +16,9 @@ export const solveWithHighs: MilpSolver = async (program) => {
     mip_abs_gap: 0,
     output_flag: false,
   })
-  if (Status === 'Infeasible') return null
-  if (Status !== 'Optimal') throw new Error(`HiGHS answers ${Status} to a program that is bounded`)
+  // Presolve may not tell the two apart; no program here is unbounded.
+  if (Status === 'Infeasible' || Status === 'Primal infeasible or unbounded') return null
+  if (Status !== 'Optimal') throw new Error(`HiGHS answers: ${Status}`)
   const values: Record<string, number> = {}
   for (const { name, isInteger } of program.columns) {
     // A column that no row and no cost names is not in the text.
