@@ -99,7 +99,9 @@ function partsOf(
       at += piece.length
       continue
     }
-    const { content, role } = messages[Number(piece)]!
+    const message = messages[Number(piece)]
+    if (!message) return null
+    const { content, role } = message
     const next = pieces[i + 1] ?? ''
     const written = [content, content.trim(), content.trimStart(), content.trimEnd()].find((candidate) =>
       text.startsWith(candidate + next, at),
