@@ -51,6 +51,15 @@ describe('byte-pair encoding', () => {
     expect(tokenizer.encode('a\ud800b', asText)).toEqual(tokenizer.encode('a\ufffdb', asText))
   })
 
+  it('writes a merge that is no token as its bytes', () => {
+    const metadata = {
+      'tokenizer.ggml.model': 'gpt2',
+      'tokenizer.ggml.tokens': ['h', 'e'],
+      'tokenizer.ggml.merges': ['h e'],
+    }
+    expect(createTokenizer({ metadata }).encode('he', asText)).toEqual([0, 1])
+  })
+
   it('reads tokens whole where the vocabulary says so, whatever its merges are', () => {
     const tokens = ['h', 'e', 'y', 'he', 'hey']
     const metadata = {

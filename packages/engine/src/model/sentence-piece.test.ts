@@ -39,6 +39,11 @@ describe('SentencePiece', () => {
     expect(texts('a b')).toEqual(['▁a', '▁', 'b'])
   })
 
+  it('puts no space before a text that goes on', () => {
+    const ids = spm.encodeParts([{ text: 'ab', special: false }], { continues: true })
+    expect(ids.map(spm.textOf)).toEqual(['ab'])
+  })
+
   it('begins with BOS unless told otherwise', () => {
     expect(texts('a', { special: false })).toEqual(['<s>', '▁a'])
   })

@@ -90,6 +90,24 @@ describe('special tokens', () => {
     expect(ends).toContain(tokenizer.eos)
   })
 
+  it('are taken longest first', () => {
+    const metadata = {
+      'tokenizer.ggml.model': 'gpt2',
+      'tokenizer.ggml.tokens': ['<', '<a>', '<a><b>', '<b>'],
+      'tokenizer.ggml.token_type': [1, 3, 3, 3],
+      'tokenizer.ggml.merges': [],
+    }
+    expect(createTokenizer({ metadata }).encode('<a><b><b><a>', { special: true })).toEqual([2, 3, 1])
+  })
+
+  it('are special where they end a turn, even in a file that lists them as text', () => {
+    const types = (demo.metadata['tokenizer.ggml.token_type'] as number[]).map(() => 1)
+    const metadata = { ...demo.metadata, 'tokenizer.ggml.token_type': types }
+    const lax = createTokenizer({ metadata })
+    expect(lax.encode('hi<|im_end|>', { special: true }).at(-1)).toBe(tokenizer.eos)
+    expect(lax.decode([tokenizer.eos!])).toBe('')
+  })
+
   it('begin a text where the model wants it, unless told otherwise', () => {
     const { metadata } = demo
     const eager = createTokenizer({ metadata: { ...metadata, 'tokenizer.ggml.add_bos_token': true } })
