@@ -62,6 +62,8 @@ export interface RunningCluster {
   figures(): Promise<DeviceFigures[]>
   /** Bytes of each model that the server has sent. */
   servedBytes(): Promise<Record<string, number>>
+  /** Closes the server and opens it again at the same address, knowing nothing. */
+  restartServer(): Promise<void>
   close(): Promise<void>
 }
 
@@ -72,15 +74,20 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
   const profiles = await mkdtemp(path.join(tmpdir(), 'hearth-cluster-'))
   const isFile =
     options.model.endsWith('.gguf') && !/^https?:/.test(options.model) && (await exists(options.model))
-  const server = await startServer({
-    port: 0,
+  const serverOptions = {
     host: '127.0.0.1',
     webRoot: path.join(root, 'apps/web/dist'),
     modelsDirs: [
       path.join(root, 'public/models'),
       ...(isFile ? [path.dirname(path.resolve(options.model))] : []),
     ],
-  })
+  }
+  let server = await startServer({ ...serverOptions, port: 0 })
+  const { url, port } = server
+  const restartServer = async () => {
+    await server.close()
+    server = await startServer({ ...serverOptions, port })
+  }
   const contexts: BrowserContext[] = []
   const pages: Page[] = []
   const close = async () => {
@@ -102,7 +109,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
       const page = context.pages()[0] ?? (await context.newPage())
       pages.push(page)
       page.on('pageerror', (error) => log(`${names[i]}: ${error.message}`))
-      const address = new URL(joinLink || server.url)
+      const address = new URL(joinLink || url)
       for (const [key, value] of Object.entries(overrides(options, names[i] ?? `device ${i + 1}`))) {
         address.searchParams.set(key, value)
       }
@@ -123,7 +130,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
       ),
     )
     log('everybody sees everybody')
-    return createRunning(server.url, joinLink, pages, options, close)
+    return { ...createRunning(url, joinLink, pages, options, close), restartServer }
   } catch (error) {
     await close()
     throw error
@@ -136,7 +143,7 @@ function createRunning(
   pages: Page[],
   options: ClusterOptions,
   close: () => Promise<void>,
-): RunningCluster {
+): Omit<RunningCluster, 'restartServer'> {
   const state = (device: number) => pages[device]!.evaluate(() => window.hearth.state())
 
   async function waitUntilReady(): Promise<void> {
@@ -196,6 +203,8 @@ function createRunning(
       )
     },
     async figures() {
+      // A device reports its memory a few times a second.
+      await new Promise((resolve) => setTimeout(resolve, 500))
       const states = await Promise.all(pages.map((_, i) => state(i)))
       const { choice, numbered } = states[0]!.room!
       return states.map((state) => {

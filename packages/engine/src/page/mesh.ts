@@ -16,6 +16,8 @@ const pingEveryMs = 2000
 /** ICE calls a vanished device 'failed' after 15 s and a frozen tab never (Chromium 156); pings decide sooner. */
 const silentAfterMs = 9000
 const callTimeoutMs = 12_000
+/** A server that restarted learns only by and by who is in the room: connections that work are not cut for that. */
+const absenceMs = 30_000
 const hopSamples = 15
 
 const SealedSignal = v.object({
@@ -36,7 +38,7 @@ export type MeshOptions = {
   onclosed(peer: DeviceId): void
   /** Median one-way time, from pings. */
   onhop(peer: DeviceId, hopMs: number): void
-  /** It was connected and no longer answers. */
+  /** It no longer answers, or never did. */
   onsilent(peer: DeviceId): void
   onchange(): void
 }
@@ -64,6 +66,8 @@ export function createMesh(options: MeshOptions): Mesh {
   const { me, sendSignal, onring, oncontrol, onclosed, onhop, onsilent, onchange } = options
   const calls = new Map<DeviceId, Call>()
   let present: readonly DeviceId[] = []
+  /** When a device was last seen in the room. */
+  const seenAtMs = new Map<DeviceId, number>()
   let greeted = false
 
   function start(device: DeviceId, id: string, mine: boolean): Call {
@@ -140,8 +144,14 @@ export function createMesh(options: MeshOptions): Mesh {
     const frozenMs = now - tickedAtMs - pingEveryMs
     if (frozenMs > pingEveryMs) for (const call of calls.values()) call.heardAtMs += frozenMs
     tickedAtMs = now
+    for (const device of present) {
+      seenAtMs.set(device, now)
+      // Nobody called: an end's first view of the room may have come before the other's.
+      if (!calls.has(device) && callsBack(device)) start(device, crypto.randomUUID(), true)
+    }
     for (const [device, call] of calls) {
-      if (call.phase === 'open') {
+      if (now - (seenAtMs.get(device) ?? call.startedAtMs) > absenceMs) hangUp(device)
+      else if (call.phase === 'open') {
         if (now - call.heardAtMs > silentAfterMs) {
           call.phase = 'failed'
           call.peer.close()
@@ -155,6 +165,7 @@ export function createMesh(options: MeshOptions): Mesh {
         if (present.includes(device)) start(device, crypto.randomUUID(), true)
       } else if (call.phase === 'connecting' && now - call.startedAtMs > 2 * callTimeoutMs) {
         call.phase = 'failed'
+        onsilent(device)
         onchange()
       }
     }
@@ -163,7 +174,6 @@ export function createMesh(options: MeshOptions): Mesh {
   return {
     update(devices) {
       present = devices
-      for (const device of calls.keys()) if (!devices.includes(device)) hangUp(device)
       if (!greeted) for (const device of devices) start(device, crypto.randomUUID(), true)
       greeted = true
     },
