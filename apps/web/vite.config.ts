@@ -78,8 +78,14 @@ export default defineConfig({
     // WebAssembly is fetched, so that it compiles while it streams; a data: URL would not.
     assetsInlineLimit: 0,
   },
-  // simple-peer's Node builds expect these; its browser bundle brings its own and only looks for the global's name.
-  optimizeDeps: { include: ['simple-peer/simplepeer.min.js'] },
+  // In development, vite looks for what to prepare in the page; the workers' imports would come as a surprise to it.
+  optimizeDeps: {
+    entries: [
+      'index.html',
+      '../../packages/engine/src/worker/main.ts',
+      '../../packages/engine/src/backend/wasm-thread.ts',
+    ],
+  },
   server: {
     headers: isolation,
     proxy: Object.fromEntries(

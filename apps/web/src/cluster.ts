@@ -10,7 +10,6 @@ import type { Overrides } from './overrides.ts'
 import type { RememberedRoom } from './remembered-room.ts'
 
 export type {
-  Abilities,
   ChatEvent,
   ChatMessage,
   Cluster,
@@ -19,12 +18,9 @@ export type {
   CreateClusterOptions,
   DeviceView,
   GenerateStats,
-  MissingFeature,
   OfferedModel,
   Readiness,
   RoomView,
-  StorageView,
-  StoredModel,
 } from '@hearth/engine'
 export type { DeviceId, PlanRequest } from '@hearth/halda'
 

@@ -1,6 +1,6 @@
 import { Match, Show, Switch, type JSX } from 'solid-js'
 import type { GenerateStats } from '../cluster.ts'
-import type { Turn } from '../conversation.ts'
+import { isRunning, type Turn } from '../conversation.ts'
 import { countInWords, msDigits, statsInWords } from '../words.ts'
 import { CopyButton } from './copy-button.tsx'
 import { Flame } from './flame.tsx'
@@ -27,7 +27,7 @@ export function Message(props: { turn: Turn; onRegenerate: (() => void) | null }
         <Flame />
         <div class="answer-body">
           <Show when={props.turn.answer !== ''}>
-            <MarkdownText text={props.turn.answer} />
+            <MarkdownText text={props.turn.answer} growing={isRunning(props.turn)} />
           </Show>
           <Switch>
             <Match when={status().is === 'queued'}>
@@ -49,7 +49,7 @@ export function Message(props: { turn: Turn; onRegenerate: (() => void) | null }
             <Show when={status().is === 'stopped'}>
               <p>Stopped here.</p>
             </Show>
-            <Show when={status().is !== 'queued' && status().is !== 'streaming'}>
+            <Show when={!isRunning(props.turn)}>
               <span class="answer-actions">
                 <Show when={props.turn.answer !== ''}>
                   <CopyButton text={props.turn.answer} name="Copy answer" />
@@ -104,9 +104,9 @@ function Stats(props: { text: string; stats: GenerateStats }): JSX.Element {
 }
 
 /** What tests and style sheets tell answers apart by. */
-function dataState({ status }: Turn): 'streaming' | 'done' | 'failed' {
-  if (status.is === 'queued' || status.is === 'streaming') return 'streaming'
-  return status.is === 'failed' ? 'failed' : 'done'
+function dataState(turn: Turn): 'streaming' | 'done' | 'failed' {
+  if (isRunning(turn)) return 'streaming'
+  return turn.status.is === 'failed' ? 'failed' : 'done'
 }
 
 const statsOf = (status: Turn['status']) => (status.is === 'done' ? status.stats : null)

@@ -129,11 +129,17 @@ function createScroll() {
   }
   onMount(() => {
     const element = frame()!
-    // Half a line of slack: zoom makes fractions.
-    const onScroll = () => setAtEnd(element.scrollHeight - element.scrollTop - element.clientHeight < 12)
+    let lastTop = 0
+    const onScroll = () => {
+      // Half a line of slack: zoom makes fractions.
+      const isEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 12
+      // Only going back leaves the end. Growth alone looks the same, as this comes after words that came meanwhile.
+      if (isEnd) setAtEnd(true)
+      else if (element.scrollTop < lastTop) setAtEnd(false)
+      lastTop = element.scrollTop
+    }
     const observer = new ResizeObserver(() => {
       if (atEnd()) toEnd()
-      else onScroll()
     })
     observer.observe(element)
     observer.observe(content()!)

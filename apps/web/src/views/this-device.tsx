@@ -4,7 +4,7 @@ import { bytesInWords } from '../words.ts'
 
 /** What this device can do, and what its browser lacks. */
 export function ThisDevice(): JSX.Element {
-  const { state } = usePage()
+  const { state, wake } = usePage()
   const stored = () => {
     const { usedBytes, quotaBytes } = state.storage
     return `${bytesInWords(usedBytes)} used${quotaBytes === null ? '' : `, ${bytesInWords(quotaBytes)} allowed`}`
@@ -21,6 +21,14 @@ export function ThisDevice(): JSX.Element {
         </dd>
         <dt>Storage</dt>
         <dd>{stored()}</dd>
+        <Show when={wake.wakeLock() !== 'none'}>
+          <dt>Screen</dt>
+          <dd>
+            {wake.wakeLock() === 'held'
+              ? 'stays on while this device helps'
+              : 'may lock, and then this device stops helping: keep it awake and plugged in'}
+          </dd>
+        </Show>
       </dl>
       <Show
         when={state.missing.length > 0}
