@@ -97,3 +97,25 @@ export function exp(x: v128): v128 {
   y = f32x4.add(madd(f32x4.mul(r, r), y, r), f32x4.splat(1))
   return f32x4.mul(y, i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23))
 }
+
+/** The first four of eight i16, each twice: what a product of pairs wants beside sums of pairs. */
+function twiceLow(v: v128): v128 {
+  return v128.shuffle<i16>(v, v, 0, 0, 1, 1, 2, 2, 3, 3)
+}
+
+/** The last four of eight i16, each twice. */
+function twiceHigh(v: v128): v128 {
+  return v128.shuffle<i16>(v, v, 4, 4, 5, 5, 6, 6, 7, 7)
+}
+
+/** Sums of rows 0–3, as the variant has them, times the first four of eight i16 scales: an i32 per row. */
+export function scaledLow(sums: v128, scales: v128): v128 {
+  if (shortSums) return i32x4.dot_i16x8_s(sums, twiceLow(scales))
+  return i32x4.mul(sums, i32x4.extend_low_i16x8_s(scales))
+}
+
+/** Sums of rows 4–7 times the last four of eight i16 scales. */
+export function scaledHigh(sums: v128, scales: v128): v128 {
+  if (shortSums) return i32x4.dot_i16x8_s(sums, twiceHigh(scales))
+  return i32x4.mul(sums, i32x4.extend_high_i16x8_s(scales))
+}

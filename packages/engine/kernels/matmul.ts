@@ -11,7 +11,7 @@ import { relaxed } from './lanes'
 import { Q4_0_BYTES, Q4_K_BYTES, dotQ4_0, dotQ4_K, rowQ4_0, rowQ4_K, unpackQ4_0, unpackQ4_K } from './q4'
 import { Q6_K_BYTES, dotQ6_K, rowQ6_K, unpackQ6_K } from './q6'
 import { Q8_0_BYTES, dotQ8_0, rowQ8_0, unpackQ8_0 } from './q8'
-import { Tile, tile, tileFloats } from './tile'
+import { Tile, asIntegers, tile, tileFloats } from './tile'
 
 // ggml's type ids
 const F32: i32 = 0
@@ -59,15 +59,19 @@ class Product {
   firstItem: i32
 }
 
-// A thread's scratch: results (128 groups of 8, or 64 tokens by 8 rows) · the tile's record · a panel of 512 columns
-// with its scales and minima.
+// A thread's scratch: results (128 groups of 8, or 64 tokens by 8 rows) · the tile's record · scales and minima of a
+// panel · the panel, eight rows.
 const RESULTS: usize = 0
 const MAX_CHUNK: i32 = 128
 const TILE: usize = 0x1000
+const ZERO: usize = 0x1080
+const FACTORS: usize = 0x10a0
+const SUMS: usize = 0x1100
 const PANEL_SCALES: usize = 0x1400
 const PANEL_MINIMA: usize = 0x1c00
 const PANEL: usize = 0x2000
-const PANEL_COLS: i32 = 512
+const PANEL_COLS: i32 = 1024
+const FLOAT_PANEL_COLS: i32 = 256
 
 function productAt(index: i32): Product {
   return changetype<Product>(PRODUCTS + <usize>index * PRODUCT_BYTES)
@@ -110,8 +114,7 @@ export function addProduct(out: usize, weights: usize, type: i32, rows: i32, bia
   product.chunk = max(1, min(min(perItem, MAX_CHUNK), groups / (threads() * 4)))
   product.firstItem = job.items
   job.items += (groups + product.chunk - 1) / product.chunk
-  if (type == Q8_0 || (!relaxed && type != F32 && type != F16)) job.needs |= NEED_SHORTS
-  else if (type != F32 && type != F16) job.needs |= NEED_BYTES
+  if (type != F32 && type != F16) job.needs |= meetsBytes(type) ? NEED_BYTES : NEED_SHORTS
 }
 
 /** @returns 1 if a thread has failed */
@@ -160,12 +163,14 @@ function tileItem(product: Product, group: i32, groups: i32, first: i32, scratch
   const a = activations()
   const type = product.type
   const size = groupBytes(type, a.cols)
+  store<i32>(scratch + ZERO, 0)
   const t = changetype<Tile>(scratch + TILE)
+  const panelCols = type == F32 || type == F16 ? FLOAT_PANEL_COLS : PANEL_COLS
   for (let g = group; g < group + groups; g++) {
     const weights = product.weights + <usize>g * size
     memory.fill(scratch + RESULTS, 0, (<usize>a.tokens) << 5)
-    for (let col = 0; col < a.cols; col += PANEL_COLS) {
-      const cols = min(PANEL_COLS, a.cols - col)
+    for (let col = 0; col < a.cols; col += panelCols) {
+      const cols = min(panelCols, a.cols - col)
       unpack(type, weights, col, cols, scratch, t)
       let token = 0
       for (; token + 4 <= a.tokens; token += 4) multiply(type, a, t, token, 4, col, scratch)
@@ -177,24 +182,29 @@ function tileItem(product: Product, group: i32, groups: i32, first: i32, scratch
   }
 }
 
+/** Unpacks columns [col, col + cols) of a group into the panel, and says so in the tile's record. */
 function unpack(type: i32, group: usize, col: i32, cols: i32, scratch: usize, t: Tile): void {
-  const panel = scratch + PANEL,
-    scales = scratch + PANEL_SCALES,
-    minima = scratch + PANEL_MINIMA
+  const panel = scratch + PANEL
   t.panel = panel
-  t.panelScales = scales
-  t.panelMinima = type == Q4_K ? minima : 0
-  t.perBlock = type == Q6_K ? 2 : 1
-  t.blocks = cols >> 5
-  if (type == Q4_0) unpackQ4_0(group, col >> 5, cols >> 5, panel, scales)
-  else if (type == Q4_K) unpackQ4_K(group, col >> 5, cols >> 5, panel, scales, minima)
-  else if (type == Q6_K) unpackQ6_K(group, col >> 5, cols >> 5, panel, scales)
-  else if (type == Q8_0) unpackQ8_0(group, col >> 5, cols >> 5, panel, scales)
-  else {
-    t.blocks = cols
-    if (type == F16) unpackF16(group, col, cols, panel)
-    else t.panel = group + ((<usize>col) << 5)
+  t.blocks = cols
+  if (type == F16) return unpackF16(group, col, cols, panel)
+  if (type == F32) {
+    t.panel = group + ((<usize>col) << 5)
+    return
   }
+  const block = col >> 5
+  const blocks = cols >> 5
+  const scales = scratch + PANEL_SCALES
+  t.blocks = blocks
+  t.perBlock = type == Q6_K ? 2 : 1
+  t.panelScales = scales
+  t.factors = scratch + FACTORS
+  t.sums = scratch + SUMS
+  if (type == Q4_0) unpackQ4_0(group, block, blocks, panel, scales)
+  else if (type == Q4_K) unpackQ4_K(group, block, blocks, panel, scales, scratch + PANEL_MINIMA)
+  else if (type == Q6_K) unpackQ6_K(group, block, blocks, panel, scales)
+  else unpackQ8_0(group, block, blocks, panel, scales)
+  asIntegers(scales, blocks * t.perBlock, t.factors, meetsBytes(type))
 }
 
 /** Adds the panel times `tokens` tokens, from `token` on, to the results. */
@@ -216,11 +226,18 @@ function multiply(
     return
   }
   const block = at >> 5
+  const panel = t.panel
   t.scaleStride = (<usize>(a.cols >> 5)) << 2
-  t.sums = a.sums + (block << 2)
-  t.starts = startsOf(type, a, block)
-  t.startStride = t.scaleStride * <usize>t.perBlock
-  if (relaxed && type != Q8_0) {
+  if (type == Q4_K) {
+    // minima (blocks, 8) times the sums of x
+    t.panel = scratch + PANEL_MINIMA
+    t.x = a.sums + (block << 2)
+    t.stride = t.scaleStride
+    tileFloats(t, tokens)
+    t.panel = panel
+  }
+  startAt(type, a, t, block, scratch)
+  if (meetsBytes(type)) {
     t.x = a.bytes + at
     t.stride = <usize>a.cols
     t.scales = a.scales + (block << 2)
@@ -233,10 +250,15 @@ function multiply(
   }
 }
 
-function startsOf(type: i32, a: Activations, block: usize): usize {
-  if (type == Q4_0) return a.eights + (block << 2)
-  if (type == Q6_K) return a.halves + (block << 3)
-  return 0
+function meetsBytes(type: i32): bool {
+  return relaxed && type != Q8_0
+}
+
+function startAt(type: i32, a: Activations, t: Tile, block: usize, scratch: usize): void {
+  const startsBelow = type == Q4_0 || type == Q6_K
+  t.starts = type == Q4_0 ? a.eights + (block << 2) : type == Q6_K ? a.halves + (block << 3) : scratch + ZERO
+  t.startStep = startsBelow ? 4 : 0
+  t.startStride = startsBelow ? t.scaleStride * <usize>t.perBlock : 0
 }
 
 /** Rows [row, row + count) of one token, cut at the last row of W, with bias and what out holds. */

@@ -10,7 +10,7 @@
 // The weights stay unsigned; what is subtracted from each is subtracted once, times the sum of x over the block.
 
 import { Activations } from './activations'
-import { f16At, f16High, f16Low, madd, relaxed, shortSums } from './lanes'
+import { f16At, f16High, f16Low, madd, relaxed, scaledHigh, scaledLow, shortSums } from './lanes'
 
 export const Q4_0_BYTES: usize = 144
 export const Q4_K_BYTES: usize = 1184
@@ -84,8 +84,8 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
         const xsum = v128.load32_splat(sum)
         const sc = v128.load_ext<u8>(scales)
         const mn = v128.load_ext<u8>(scales, 64)
-        g0 = madd(f32x4.convert_i32x4_s(i32x4.mul(total(s0), i32x4.extend_low_i16x8_u(sc))), xs, g0)
-        g1 = madd(f32x4.convert_i32x4_s(i32x4.mul(total(s1), i32x4.extend_high_i16x8_u(sc))), xs, g1)
+        g0 = madd(f32x4.convert_i32x4_s(scaledLow(s0, sc)), xs, g0)
+        g1 = madd(f32x4.convert_i32x4_s(scaledHigh(s1, sc)), xs, g1)
         m0 = madd(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn)), xsum, m0)
         m1 = madd(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn)), xsum, m1)
         scale += 4
@@ -192,23 +192,24 @@ export function unpackQ4_K(
 }
 
 function unpackNibbles(p: usize, panel: usize): void {
-  for (let q: usize = 0; q < 4; q++) {
-    for (let half: usize = 0; half < 2; half++) {
-      const w = v128.load(p + q * 32 + half * 16)
-      if (relaxed) {
-        const to = panel + q * 32 + half * 16
-        v128.store(to, v128.and(w, i8x16.splat(15)))
-        v128.store(to, v128.and(i16x8.shr_u(w, 4), i8x16.splat(15)), 128)
-      } else {
-        const to = panel + q * 64 + half * 16
-        const nibble = i16x8.splat(15)
-        v128.store(to, v128.and(w, nibble))
-        v128.store(to, v128.and(i16x8.shr_u(w, 8), nibble), 32)
-        v128.store(to, v128.and(i16x8.shr_u(w, 4), nibble), 256)
-        v128.store(to, i16x8.shr_u(w, 12), 288)
-      }
-    }
+  for (const end = p + STEPS; p < end; p += 32) {
+    unpackStep(v128.load(p), panel)
+    unpackStep(v128.load(p, 16), panel + 16)
+    panel += relaxed ? 32 : 64
   }
+}
+
+function unpackStep(w: v128, panel: usize): void {
+  if (relaxed) {
+    v128.store(panel, v128.and(w, i8x16.splat(15)))
+    v128.store(panel, v128.and(i16x8.shr_u(w, 4), i8x16.splat(15)), 128)
+    return
+  }
+  const nibble = i16x8.splat(15)
+  v128.store(panel, v128.and(w, nibble))
+  v128.store(panel, v128.and(i16x8.shr_u(w, 8), nibble), 32)
+  v128.store(panel, v128.and(i16x8.shr_u(w, 4), nibble), 256)
+  v128.store(panel, i16x8.shr_u(w, 12), 288)
 }
 
 /** out (cols) = row `row` of a group, 0 ≤ row < 8 */

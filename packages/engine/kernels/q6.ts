@@ -8,7 +8,7 @@
 // w = d · scale · (q - 32). Weights stay unsigned; 32 times the sum of x over a half block is subtracted.
 
 import { Activations } from './activations'
-import { f16At, f16High, f16Low, madd, relaxed, shortSums } from './lanes'
+import { f16At, f16High, f16Low, madd, relaxed, scaledHigh, scaledLow, shortSums } from './lanes'
 
 export const Q6_K_BYTES: usize = 1680
 
@@ -54,14 +54,8 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
         const xs = v128.load32_splat(scale)
         const low = v128.load_ext<i8>(scales)
         const high = v128.load_ext<i8>(scales, 8)
-        const s0 = i32x4.add(
-          i32x4.mul(total(l0), i32x4.extend_low_i16x8_s(low)),
-          i32x4.mul(total(h0), i32x4.extend_low_i16x8_s(high)),
-        )
-        const s1 = i32x4.add(
-          i32x4.mul(total(l1), i32x4.extend_high_i16x8_s(low)),
-          i32x4.mul(total(h1), i32x4.extend_high_i16x8_s(high)),
-        )
+        const s0 = i32x4.add(scaledLow(l0, low), scaledLow(h0, high))
+        const s1 = i32x4.add(scaledHigh(l1, low), scaledHigh(h1, high))
         g0 = madd(f32x4.convert_i32x4_s(s0), xs, g0)
         g1 = madd(f32x4.convert_i32x4_s(s1), xs, g1)
         scale += 4
@@ -103,11 +97,6 @@ function twoSteps(sum: v128, w0: v128, w1: v128, x: usize): v128 {
     return i16x8.add(sum, i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(x1, w1)))
   }
   return i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, w1, i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, w0, sum))
-}
-
-/** An i32 per row, of a half block. */
-function total(sum: v128): v128 {
-  return shortSums ? i32x4.extadd_pairwise_i16x8_s(sum) : sum
 }
 
 function bytesTimesShorts(w: v128, x: usize): v128 {

@@ -4,7 +4,9 @@
 //   bytes   block of 32: eight steps of (rows 0–3, rows 4–7), 16 bytes each; an i32 lane is a row with four weights
 //   shorts  the same, each step as (even bytes of rows 0–3, of rows 4–7, odd bytes of rows 0–3, of rows 4–7)
 //   floats  for every column the weights of rows 0 … 7
-// with scales (and minima) as f32 for every block or half block: rows 0 … 7.
+//
+// Between two scales products are summed as integers. With sums in 16 bits, one more multiplication of pairs widens and
+// scales them at once, so scales are integers there too, each row of the panel with a factor of its own (asIntegers).
 
 import { madd, relaxed, shortSums } from './lanes'
 
@@ -12,9 +14,10 @@ import { madd, relaxed, shortSums } from './lanes'
 @unmanaged
 export class Tile {
   panel: usize
+  /** For every block, or half block, rows 0 … 7: f32, or two equal i16 per row. */
   panelScales: usize
-  /** 0: none */
-  panelMinima: usize
+  /** Rows 0 … 7, f32: what the integer scales count. */
+  factors: usize
   /** Blocks of the panel; columns if weights are floats. */
   blocks: i32
   /** Scales per block: 1, or 2 for half blocks. */
@@ -23,11 +26,13 @@ export class Tile {
   x: usize
   stride: usize
   scales: usize
-  sums: usize
   scaleStride: usize
-  /** Where each product starts (activations.ts), perBlock of them per block; 0: at zero. */
+  /** Where each product starts (activations.ts): startStep bytes from scale to scale. */
   starts: usize
   startStride: usize
+  startStep: usize
+  /** (4, 8) f32: room for a tile's own sums */
+  sums: usize
   /** (tokens, 8) f32: what the tile adds to */
   out: usize
 }
@@ -37,27 +42,27 @@ export function tile<W>(t: Tile, tokens: i32): void {
   const stride = t.stride
   const scaleStride = t.scaleStride
   const startStride = t.startStride
-  const out = t.out
+  const startStep = t.startStep
+  const sums = t.sums
   const halved = t.perBlock == 2
   // bytes of a panel between two scales
   const span: usize = (halved ? 128 : 256) * sizeof<W>()
   let panel = t.panel
   let scales = t.panelScales
-  let minima = t.panelMinima
   let x = t.x
   let xs = t.scales
-  let sum = t.sums
   let start = t.starts
+  memory.fill(sums, 0, 128)
   for (let left = t.blocks * t.perBlock; left > 0; left--) {
-    let a0 = startAt(start)
+    let a0 = v128.load32_splat(start)
     let a1 = a0
     const end = panel + span
     if (tokens == 4) {
-      let a2 = startAt(start ? start + startStride : 0)
+      let a2 = v128.load32_splat(start + startStride)
       let a3 = a2
-      let a4 = startAt(start ? start + startStride * 2 : 0)
+      let a4 = v128.load32_splat(start + startStride * 2)
       let a5 = a4
-      let a6 = startAt(start ? start + startStride * 3 : 0)
+      let a6 = v128.load32_splat(start + startStride * 3)
       let a7 = a6
       for (; panel < end; panel += 32) {
         const w0 = v128.load(panel)
@@ -80,10 +85,12 @@ export function tile<W>(t: Tile, tokens: i32): void {
         a7 = dot<W>(a7, x3, w1)
         x += 4
       }
-      fold<W>(out, a0, a1, scales, xs)
-      fold<W>(out + 32, a2, a3, scales, xs + scaleStride)
-      fold<W>(out + 64, a4, a5, scales, xs + scaleStride * 2)
-      fold<W>(out + 96, a6, a7, scales, xs + scaleStride * 3)
+      const s0 = v128.load(scales)
+      const s1 = v128.load(scales, 16)
+      fold<W>(sums, a0, a1, s0, s1, xs)
+      fold<W>(sums + 32, a2, a3, s0, s1, xs + scaleStride)
+      fold<W>(sums + 64, a4, a5, s0, s1, xs + scaleStride * 2)
+      fold<W>(sums + 96, a6, a7, s0, s1, xs + scaleStride * 3)
     } else {
       for (; panel < end; panel += 32) {
         const x0 = v128.load32_splat(x)
@@ -91,23 +98,19 @@ export function tile<W>(t: Tile, tokens: i32): void {
         a1 = dot<W>(a1, x0, v128.load(panel, 16))
         x += 4
       }
-      fold<W>(out, a0, a1, scales, xs)
-    }
-    if (minima) {
-      subtract(out, tokens, minima, sum, scaleStride)
-      minima += 32
+      fold<W>(sums, a0, a1, v128.load(scales), v128.load(scales, 16), xs)
     }
     scales += 32
-    if (start) start += 4
-    if (!halved || left & 1) {
-      xs += 4
-      sum += 4
-    }
+    start += startStep
+    if (!halved || left & 1) xs += 4
   }
-}
-
-function startAt(start: usize): v128 {
-  return start ? v128.load32_splat(start) : i32x4.splat(0)
+  const f0 = v128.load(t.factors)
+  const f1 = v128.load(t.factors, 16)
+  for (let i: usize = 0, end = (<usize>tokens) << 5; i < end; i += 32) {
+    const out = t.out + i
+    v128.store(out, madd(v128.load(sums + i), f0, v128.load(out)))
+    v128.store(out, madd(v128.load(sums + i, 16), f1, v128.load(out, 16)), 16)
+  }
 }
 
 /** Four bytes of each row, or two shorts, times as many of x. */
@@ -118,29 +121,37 @@ function dot<W>(sum: v128, x: v128, w: v128): v128 {
 }
 
 /** Rows 0–3 and 4–7 of one token, between two scales. */
-function fold<W>(out: usize, a0: v128, a1: v128, scales: usize, xs: usize): void {
-  if (sizeof<W>() == 1 && shortSums) {
-    a0 = i32x4.extadd_pairwise_i16x8_s(a0)
-    a1 = i32x4.extadd_pairwise_i16x8_s(a1)
-  }
+function fold<W>(out: usize, a0: v128, a1: v128, s0: v128, s1: v128, xs: usize): void {
   const scale = v128.load32_splat(xs)
-  v128.store(out, madd(f32x4.mul(f32x4.convert_i32x4_s(a0), scale), v128.load(scales), v128.load(out)))
-  v128.store(
-    out,
-    madd(f32x4.mul(f32x4.convert_i32x4_s(a1), scale), v128.load(scales, 16), v128.load(out, 16)),
-    16,
-  )
+  const b0 = sizeof<W>() == 1 && shortSums ? scaledPairs(a0, s0) : f32x4.mul(f32x4.convert_i32x4_s(a0), s0)
+  const b1 = sizeof<W>() == 1 && shortSums ? scaledPairs(a1, s1) : f32x4.mul(f32x4.convert_i32x4_s(a1), s1)
+  v128.store(out, madd(b0, scale, v128.load(out)))
+  v128.store(out, madd(b1, scale, v128.load(out, 16)), 16)
 }
 
-/** Q4_K's minima, times the sum of x over the block. */
-function subtract(out: usize, tokens: i32, minima: usize, sum: usize, stride: usize): void {
-  const m0 = v128.load(minima)
-  const m1 = v128.load(minima, 16)
-  for (const end = out + ((<usize>tokens) << 5); out < end; out += 32) {
-    const s = v128.load32_splat(sum)
-    v128.store(out, madd(m0, s, v128.load(out)))
-    v128.store(out, madd(m1, s, v128.load(out, 16)), 16)
-    sum += stride
+/** At most 2 · 32512 · 32767, a half block of 6-bit weights with the largest scale: below 2^31. */
+function scaledPairs(sums: v128, scales: v128): v128 {
+  return f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(sums, scales))
+}
+
+/**
+ * Makes the f32 scales of a panel what its tiles want: for bytes with sums in 16 bits, integers of 15 bits beside the largest scale of the row: an
+ * error of 2^-16 of it, where bytes of x have 2^-8.
+ */
+export function asIntegers(scales: usize, count: i32, factors: usize, areBytes: bool): void {
+  v128.store(factors, f32x4.splat(1))
+  v128.store(factors, f32x4.splat(1), 16)
+  if (!shortSums || !areBytes) return
+  const end = scales + ((<usize>count) << 5)
+  for (let half: usize = 0; half < 32; half += 16) {
+    let largest = f32x4.splat(1e-36)
+    for (let p = scales + half; p < end; p += 32) largest = f32x4.max(largest, f32x4.abs(v128.load(p)))
+    v128.store(factors + half, f32x4.div(largest, f32x4.splat(32767)))
+    const inverse = f32x4.div(f32x4.splat(32767), largest)
+    for (let p = scales + half; p < end; p += 32) {
+      const s = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p), inverse)))
+      v128.store(p, v128.or(v128.and(s, i32x4.splat(0xffff)), i32x4.shl(s, 16)))
+    }
   }
 }
 
