@@ -6,11 +6,14 @@
  * @module
  */
 
-/** A metadata value as JavaScript has it: integers become u32, other numbers f32, arrays take their first value's kind. */
+/**
+ * A metadata value as JavaScript has it: integers become u32, other numbers f32, and arrays of numbers i32, the only kind
+ * that llama.cpp takes for `token_type`.
+ */
 export type MetadataValue = string | boolean | number | readonly string[] | readonly number[] | Floats
 
-/** An array of f32, whatever its values look like. */
-export type Floats = { f32: readonly number[] }
+/** An f32 or an array of them, whatever the values look like. */
+export type Floats = { f32: number | readonly number[] }
 
 /** A tensor as GGUF stores it. */
 export type TensorBytes = {
@@ -23,13 +26,33 @@ export type TensorBytes = {
 }
 
 const alignment = 32
-const types = { u32: 4, f32: 6, bool: 7, string: 8, array: 9 } as const
+const types = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const
+
+/** A tensor before its bytes are there. */
+export type TensorEntry = Omit<TensorBytes, 'bytes'> & { byteLength: number }
 
 /** A whole GGUF file. */
 export function writeGguf(
   metadata: Readonly<Record<string, MetadataValue>>,
   tensors: readonly TensorBytes[],
 ): Uint8Array {
+  const entries = tensors.map(({ bytes, ...entry }) => ({ ...entry, byteLength: bytes.length }))
+  const { header, offsets, sizeBytes } = writeGgufHeader(metadata, entries)
+  const file = new Uint8Array(sizeBytes)
+  file.set(header)
+  for (const [i, { bytes }] of tensors.entries()) file.set(bytes, offsets[i]!)
+  return file
+}
+
+/**
+ * What comes before the tensors, padding included.
+ *
+ * @returns also where each tensor's bytes lie in the file, and the size of it all
+ */
+export function writeGgufHeader(
+  metadata: Readonly<Record<string, MetadataValue>>,
+  tensors: readonly TensorEntry[],
+): { header: Uint8Array; offsets: number[]; sizeBytes: number } {
   const out = createWriter()
   out.text('GGUF')
   out.u32(3)
@@ -39,28 +62,32 @@ export function writeGguf(
     out.string(key)
     writeValue(out, value)
   }
-  let offset = 0
-  for (const { name, typeId, shape, bytes } of tensors) {
+  const relative: number[] = []
+  let end = 0
+  for (const { name, typeId, shape, byteLength } of tensors) {
+    const offset = align(end)
     out.string(name)
     out.u32(shape.length)
     for (const size of shape) out.u64(size)
     out.u32(typeId)
     out.u64(offset)
-    offset = align(offset + bytes.length)
+    relative.push(offset)
+    end = offset + byteLength
   }
-  for (const { bytes } of tensors) {
-    out.pad()
-    out.bytes(bytes)
-  }
-  return out.file()
+  out.pad()
+  const header = out.file()
+  return { header, offsets: relative.map((offset) => header.length + offset), sizeBytes: header.length + end }
 }
 
 function writeValue(out: Writer, value: MetadataValue): void {
-  if (typeof value === 'object') {
+  if (typeof value === 'object' && 'f32' in value && typeof value.f32 === 'number') {
+    out.u32(types.f32)
+    out.f32(value.f32)
+  } else if (typeof value === 'object') {
     const floats = 'f32' in value
-    const items: readonly (string | number)[] = floats ? value.f32 : value
+    const items = (floats ? value.f32 : value) as readonly (string | number)[]
     out.u32(types.array)
-    out.u32(floats ? types.f32 : typeof items[0] === 'string' ? types.string : types.u32)
+    out.u32(floats ? types.f32 : typeof items[0] === 'string' ? types.string : types.i32)
     out.u64(items.length)
     for (const item of items) {
       if (typeof item === 'string') out.string(item)

@@ -6,8 +6,8 @@
  * @module
  */
 import { type WeightType, weightTypes } from '../gguf/quant.ts'
-import { byteToChar } from '../model/byte-alphabet.ts'
 import { createPrng } from '../model/prng.ts'
+import { byteVocabulary } from './byte-vocabulary.ts'
 import { type MetadataValue, type TensorBytes, writeGguf } from './gguf-writer.ts'
 import { randomBlocks } from './random-blocks.ts'
 
@@ -101,41 +101,9 @@ export function tinyModel(options: TinyModelOptions = {}): Uint8Array {
       [`${architecture}.rope.freq_base`]: 10_000,
       [`${architecture}.rope.dimension_count`]: headDim,
       [`${architecture}.vocab_size`]: vocabSize,
-      ...tinyVocabulary(vocabSize),
+      ...byteVocabulary(vocabSize),
       ...metadata,
     },
     tensors,
   )
-}
-
-/** In the order of their ids, 256 and up: each joins two earlier tokens. */
-const merges = ['h e', 't he', 'Ġ the', 'i n', 'Ġ a', 'o u', 'e r', 'Ġ t']
-const endOfText = '<|endoftext|>'
-const startOfTurn = '<|im_start|>'
-const endOfTurn = '<|im_end|>'
-
-const tokenTypes = { normal: 1, control: 3, unused: 5 } as const
-
-/** A byte-level BPE vocabulary with ChatML's control tokens: 256 bytes, a few merges, three control tokens, fillers. */
-function tinyVocabulary(size: number): Record<string, MetadataValue> {
-  const words = [...byteToChar, ...merges.map((merge) => merge.replace(' ', ''))]
-  const control = [endOfText, startOfTurn, endOfTurn]
-  const fillers = Array.from({ length: size - words.length - control.length }, (_, i) => `[PAD${i}]`)
-  return {
-    'tokenizer.ggml.model': 'gpt2',
-    'tokenizer.ggml.pre': 'qwen2',
-    'tokenizer.ggml.tokens': [...words, ...control, ...fillers],
-    'tokenizer.ggml.token_type': [
-      ...words.map(() => tokenTypes.normal),
-      ...control.map(() => tokenTypes.control),
-      ...fillers.map(() => tokenTypes.unused),
-    ],
-    'tokenizer.ggml.merges': merges,
-    'tokenizer.ggml.bos_token_id': words.length,
-    'tokenizer.ggml.eos_token_id': words.length + 2,
-    'tokenizer.ggml.add_bos_token': false,
-    'tokenizer.chat_template':
-      "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}" +
-      "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
-  }
 }
