@@ -119,7 +119,9 @@ describe('reading', () => {
 
   it('keeps strings whole where pieces end inside them', async () => {
     const { metadata } = await readHeader(bytesSource(long))
-    expect(metadata['words']).toEqual(Array.from({ length: 200_000 }, (_, i) => `word ${i} — 字 🙂`))
+    const words = metadata['words'] as string[]
+    expect(words.length).toBe(200_000)
+    expect(words.findIndex((word, i) => word !== `word ${i} — 字 🙂`)).toBe(-1)
   })
 
   it('says where the header ends: no byte after that is needed', async () => {
