@@ -14,7 +14,7 @@ import { chromium, type BrowserContext, type Page } from 'playwright'
 import { chromiumArgs, chromiumPath } from '../chromium.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
-const names = ['alice', 'bob', 'charlie', 'dora', 'emil', 'frida', 'georg', 'hanna']
+const defaultNames = ['alice', 'bob', 'charlie', 'dora', 'emil', 'frida', 'georg', 'hanna']
 const readyTimeoutMs = 120_000
 
 declare global {
@@ -32,6 +32,8 @@ export type ClusterOptions = {
   dtype: 'f16' | 'f32'
   threads?: number
   backend?: 'wasm' | 'reference'
+  /** What the devices call themselves. */
+  names?: readonly string[]
   log?: (line: string) => void
 }
 
@@ -70,7 +72,7 @@ export interface RunningCluster {
 export type AskOptions = { maxTokens?: number; temperature?: number; topP?: number; seed?: number }
 
 export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
-  const { devices, log = () => {} } = options
+  const { devices, names = defaultNames, log = () => {} } = options
   const profiles = await mkdtemp(path.join(tmpdir(), 'hearth-cluster-'))
   const isFile =
     options.model.endsWith('.gguf') && !/^https?:/.test(options.model) && (await exists(options.model))

@@ -137,6 +137,22 @@ export function createMesh(options: MeshOptions): Mesh {
   /** Of the two ends of a broken connection, the smaller id calls again. */
   const callsBack = (device: DeviceId) => me < device
 
+  function look(device: DeviceId, call: Call, now: number): void {
+    if (now - (seenAtMs.get(device) ?? call.startedAtMs) > absenceMs) return hangUp(device)
+    if (call.phase === 'open' && now - call.heardAtMs <= silentAfterMs) {
+      return send(device, { type: 'ping', sentAtMs: now })
+    }
+    if (call.phase === 'connecting' && now - call.startedAtMs <= callTimeoutMs) return
+    if (call.phase !== 'failed') {
+      call.phase = 'failed'
+      call.peer.close()
+      onclosed(device)
+      onsilent(device)
+      onchange()
+    }
+    if (callsBack(device) && present.includes(device)) start(device, crypto.randomUUID(), true)
+  }
+
   let tickedAtMs = performance.now()
   const timer = setInterval(() => {
     const now = performance.now()
@@ -149,26 +165,7 @@ export function createMesh(options: MeshOptions): Mesh {
       // Nobody called: an end's first view of the room may have come before the other's.
       if (!calls.has(device) && callsBack(device)) start(device, crypto.randomUUID(), true)
     }
-    for (const [device, call] of calls) {
-      if (now - (seenAtMs.get(device) ?? call.startedAtMs) > absenceMs) hangUp(device)
-      else if (call.phase === 'open') {
-        if (now - call.heardAtMs > silentAfterMs) {
-          call.phase = 'failed'
-          call.peer.close()
-          onclosed(device)
-          onsilent(device)
-          onchange()
-        } else send(device, { type: 'ping', sentAtMs: now })
-      } else if (
-        call.phase === 'failed' ? callsBack(device) : call.mine && now - call.startedAtMs > callTimeoutMs
-      ) {
-        if (present.includes(device)) start(device, crypto.randomUUID(), true)
-      } else if (call.phase === 'connecting' && now - call.startedAtMs > 2 * callTimeoutMs) {
-        call.phase = 'failed'
-        onsilent(device)
-        onchange()
-      }
-    }
+    for (const [device, call] of calls) look(device, call, now)
   }, pingEveryMs)
 
   return {
