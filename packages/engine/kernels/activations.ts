@@ -39,6 +39,26 @@ export function activations(): Activations {
   return changetype<Activations>(ARGUMENTS)
 }
 
+/** One of the quantized rows, as a record of its own at `at`. */
+export function ofToken(token: i32, at: usize): Activations {
+  const all = activations()
+  if (token == 0) return all
+  const one = changetype<Activations>(at)
+  const values = <usize>(token * all.cols)
+  const blocks = values >> 5
+  one.tokens = 1
+  one.cols = all.cols
+  one.x = all.x + (values << 2)
+  one.bytes = all.bytes + values
+  one.shorts = all.shorts + (values << 1)
+  one.scales = all.scales + (blocks << 2)
+  one.shortScales = all.shortScales + (blocks << 2)
+  one.sums = all.sums + (blocks << 2)
+  one.eights = all.eights + (blocks << 2)
+  one.halves = all.halves + (blocks << 3)
+  return one
+}
+
 export const NEED_BYTES: i32 = 1
 export const NEED_SHORTS: i32 = 2
 

@@ -1,31 +1,31 @@
 // out (tokens, rows) = x (tokens, cols) · Wᵀ, for several W that share x.
 //
-// Rows are cut into items of some groups, taken by whichever thread is free. One token: weights are read as they are
-// packed. More: each group is unpacked into a panel and meets all tokens of a batch; a batch is at most 64 tokens, so
-// that its activations stay in the second cache while weights pass by.
+// Rows are cut into items of some groups, taken by whichever thread is free. One token, or a few: weights are read as
+// they are packed, once from memory and then from the cache. More: each group is unpacked into panels that meet four
+// tokens at a time; a batch is at most 64 tokens, so that its activations stay in the second cache while weights pass by.
 
-import { Activations, NEED_BYTES, NEED_SHORTS, activations, quantize } from './activations'
-import { dotF16, dotF32, rowF16, rowF32, unpackF16 } from './float'
+import { Activations, NEED_BYTES, NEED_SHORTS, activations, ofToken, quantize } from './activations'
 import { OP_PRODUCTS, announce, join, scratchOf, take, threads } from './jobs'
-import { relaxed } from './lanes'
-import { Q4_0_BYTES, Q4_K_BYTES, dotQ4_0, dotQ4_K, rowQ4_0, rowQ4_K, unpackQ4_0, unpackQ4_K } from './q4'
-import { Q6_K_BYTES, dotQ6_K, rowQ6_K, unpackQ6_K } from './q6'
-import { Q8_0_BYTES, dotQ8_0, rowQ8_0, unpackQ8_0 } from './q8'
 import { Tile, asIntegers, tile, tileFloats } from './tile'
-
-// ggml's type ids
-const F32: i32 = 0
-const F16: i32 = 1
-const Q4_0: i32 = 2
-const Q8_0: i32 = 8
-const Q4_K: i32 = 12
-const Q6_K: i32 = 14
+import {
+  Q4_0,
+  Q4_K,
+  Q6_K,
+  areFloats,
+  dotGroups,
+  groupBytes,
+  meetsBytes,
+  unpackBlocks,
+  unpackFloats,
+} from './weights'
 
 /** Tokens quantized and multiplied together. */
-export const BATCH: i32 = 64
-export const MAX_PRODUCTS: i32 = 16
+const BATCH: i32 = 64
+/** From so many tokens on unpacking pays: integers cost more to unpack than to multiply. */
+const TILED: i32 = 12
+const TILED_FLOATS: i32 = 4
 
-/** Behind the record of Activations (44 bytes). */
+/** Behind the record of Activations (48 bytes). */
 const PRODUCTS_JOB: usize = 0x1c0
 const PRODUCTS: usize = 0x200
 const PRODUCT_BYTES: usize = 32
@@ -59,11 +59,12 @@ class Product {
   firstItem: i32
 }
 
-// A thread's scratch: results (128 groups of 8, or 64 tokens by 8 rows) · the tile's record · scales and minima of a
-// panel · the panel, eight rows.
+// A thread's scratch: results (128 groups of 8, or 64 tokens by 8 rows) · records · what tiles need · scales and minima
+// of a panel · the panel, eight rows.
 const RESULTS: usize = 0
 const MAX_CHUNK: i32 = 128
-const TILE: usize = 0x1000
+const TOKEN: usize = 0x1000
+const TILE: usize = 0x1040
 const ZERO: usize = 0x1080
 const FACTORS: usize = 0x10a0
 const SUMS: usize = 0x1100
@@ -75,15 +76,6 @@ const FLOAT_PANEL_COLS: i32 = 256
 
 function productAt(index: i32): Product {
   return changetype<Product>(PRODUCTS + <usize>index * PRODUCT_BYTES)
-}
-
-/** Packed bytes of a group of eight rows. */
-function groupBytes(type: i32, cols: i32): usize {
-  if (type == Q4_0) return <usize>(cols >> 5) * Q4_0_BYTES
-  if (type == Q8_0) return <usize>(cols >> 5) * Q8_0_BYTES
-  if (type == Q4_K) return <usize>(cols >> 8) * Q4_K_BYTES
-  if (type == Q6_K) return <usize>(cols >> 8) * Q6_K_BYTES
-  return (<usize>cols) << (type == F16 ? 4 : 5)
 }
 
 /** Starts a list of products with x (tokens, cols). `buffer` holds the activations of min(tokens, 64) tokens. */
@@ -114,7 +106,7 @@ export function addProduct(out: usize, weights: usize, type: i32, rows: i32, bia
   product.chunk = max(1, min(min(perItem, MAX_CHUNK), groups / (threads() * 4)))
   product.firstItem = job.items
   job.items += (groups + product.chunk - 1) / product.chunk
-  if (type != F32 && type != F16) job.needs |= meetsBytes(type) ? NEED_BYTES : NEED_SHORTS
+  if (!areFloats(type)) job.needs |= meetsBytes(type) ? NEED_BYTES : NEED_SHORTS
 }
 
 /** @returns 1 if a thread has failed */
@@ -134,124 +126,115 @@ export function runProducts(): i32 {
 export function productItems(thread: i32): void {
   const job = changetype<ProductsJob>(PRODUCTS_JOB)
   const tokens = activations().tokens
+  const scratch = scratchOf(thread)
   for (let item = take(); item >= 0; item = take()) {
     let index = job.count - 1
     while (productAt(index).firstItem > item) index--
     const product = productAt(index)
     const group = (item - product.firstItem) * product.chunk
     const groups = min(product.chunk, ((product.rows + 7) >> 3) - group)
-    if (tokens == 1) vectorItem(product, group, groups, job.first, scratchOf(thread))
-    else tileItem(product, group, groups, job.first, scratchOf(thread))
+    const tiled = tokens < (areFloats(product.type) ? TILED_FLOATS : TILED) ? 0 : tokens & ~3
+    if (tiled) tileGroups(product, group, groups, job.first, tiled, scratch)
+    for (let token = tiled; token < tokens; token++)
+      dotToken(product, group, groups, job.first, token, scratch)
   }
 }
 
-function vectorItem(product: Product, group: i32, groups: i32, token: i32, scratch: usize): void {
-  const a = activations()
-  const type = product.type
-  const weights = product.weights + <usize>group * groupBytes(type, a.cols)
-  const out = scratch + RESULTS
-  if (type == Q4_0) dotQ4_0(weights, groups, a, out)
-  else if (type == Q8_0) dotQ8_0(weights, groups, a, out)
-  else if (type == Q4_K) dotQ4_K(weights, groups, a, out)
-  else if (type == Q6_K) dotQ6_K(weights, groups, a, out)
-  else if (type == F16) dotF16(weights, groups, a, out)
-  else dotF32(weights, groups, a, out)
-  deliver(product, token, group * 8, groups * 8, out)
+function dotToken(product: Product, group: i32, groups: i32, first: i32, token: i32, scratch: usize): void {
+  const a = ofToken(token, scratch + TOKEN)
+  const weights = product.weights + <usize>group * groupBytes(product.type, a.cols)
+  dotGroups(product.type, weights, groups, a, scratch + RESULTS)
+  deliver(product, first + token, group * 8, groups * 8, scratch + RESULTS)
 }
 
-function tileItem(product: Product, group: i32, groups: i32, first: i32, scratch: usize): void {
+/** `tokens` is a multiple of four. */
+function tileGroups(
+  product: Product,
+  group: i32,
+  groups: i32,
+  first: i32,
+  tokens: i32,
+  scratch: usize,
+): void {
   const a = activations()
   const type = product.type
   const size = groupBytes(type, a.cols)
-  store<i32>(scratch + ZERO, 0)
-  const t = changetype<Tile>(scratch + TILE)
-  const panelCols = type == F32 || type == F16 ? FLOAT_PANEL_COLS : PANEL_COLS
   for (let g = group; g < group + groups; g++) {
     const weights = product.weights + <usize>g * size
-    memory.fill(scratch + RESULTS, 0, (<usize>a.tokens) << 5)
-    for (let col = 0; col < a.cols; col += panelCols) {
-      const cols = min(panelCols, a.cols - col)
-      unpack(type, weights, col, cols, scratch, t)
-      let token = 0
-      for (; token + 4 <= a.tokens; token += 4) multiply(type, a, t, token, 4, col, scratch)
-      for (; token < a.tokens; token++) multiply(type, a, t, token, 1, col, scratch)
-    }
-    for (let token = 0; token < a.tokens; token++) {
+    memory.fill(scratch + RESULTS, 0, (<usize>tokens) << 5)
+    if (areFloats(type)) tileFloatGroup(type, weights, a, tokens, scratch)
+    else tileGroup(type, weights, a, tokens, scratch)
+    for (let token = 0; token < tokens; token++) {
       deliver(product, first + token, g * 8, 8, scratch + RESULTS + ((<usize>token) << 5))
     }
   }
 }
 
-/** Unpacks columns [col, col + cols) of a group into the panel, and says so in the tile's record. */
-function unpack(type: i32, group: usize, col: i32, cols: i32, scratch: usize, t: Tile): void {
-  const panel = scratch + PANEL
-  t.panel = panel
-  t.blocks = cols
-  if (type == F16) return unpackF16(group, col, cols, panel)
-  if (type == F32) {
-    t.panel = group + ((<usize>col) << 5)
-    return
+function tileFloatGroup(type: i32, weights: usize, a: Activations, tokens: i32, scratch: usize): void {
+  const t = changetype<Tile>(scratch + TILE)
+  t.stride = (<usize>a.cols) << 2
+  for (let col = 0; col < a.cols; col += FLOAT_PANEL_COLS) {
+    t.blocks = min(FLOAT_PANEL_COLS, a.cols - col)
+    t.panel = unpackFloats(type, weights, col, t.blocks, scratch + PANEL)
+    t.x = a.x + ((<usize>col) << 2)
+    t.out = scratch + RESULTS
+    for (let token = 0; token < tokens; token += 4) {
+      tileFloats(t)
+      t.x += t.stride * 4
+      t.out += 128
+    }
   }
-  const block = col >> 5
-  const blocks = cols >> 5
+}
+
+function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scratch: usize): void {
+  const t = changetype<Tile>(scratch + TILE)
   const scales = scratch + PANEL_SCALES
-  t.blocks = blocks
+  const minima = scratch + PANEL_MINIMA
   t.perBlock = type == Q6_K ? 2 : 1
   t.panelScales = scales
   t.factors = scratch + FACTORS
   t.sums = scratch + SUMS
-  if (type == Q4_0) unpackQ4_0(group, block, blocks, panel, scales)
-  else if (type == Q4_K) unpackQ4_K(group, block, blocks, panel, scales, scratch + PANEL_MINIMA)
-  else if (type == Q6_K) unpackQ6_K(group, block, blocks, panel, scales)
-  else unpackQ8_0(group, block, blocks, panel, scales)
-  asIntegers(scales, blocks * t.perBlock, t.factors, meetsBytes(type))
-}
-
-/** Adds the panel times `tokens` tokens, from `token` on, to the results. */
-function multiply(
-  type: i32,
-  a: Activations,
-  t: Tile,
-  token: i32,
-  tokens: i32,
-  col: i32,
-  scratch: usize,
-): void {
-  const at = <usize>(token * a.cols + col)
-  t.out = scratch + RESULTS + ((<usize>token) << 5)
-  if (type == F32 || type == F16) {
-    t.x = a.x + (at << 2)
-    t.stride = (<usize>a.cols) << 2
-    tileFloats(t, tokens)
-    return
-  }
-  const block = at >> 5
-  const panel = t.panel
   t.scaleStride = (<usize>(a.cols >> 5)) << 2
-  if (type == Q4_K) {
-    // minima (blocks, 8) times the sums of x
-    t.panel = scratch + PANEL_MINIMA
-    t.x = a.sums + (block << 2)
-    t.stride = t.scaleStride
-    tileFloats(t, tokens)
-    t.panel = panel
+  store<i32>(scratch + ZERO, 0)
+  for (let col = 0; col < a.cols; col += PANEL_COLS) {
+    const block = col >> 5
+    const blocks = min(PANEL_COLS, a.cols - col) >> 5
+    unpackBlocks(type, weights, block, blocks, scratch + PANEL, scales, minima)
+    asIntegers(scales, blocks * t.perBlock, t.factors, meetsBytes(type))
+    t.blocks = blocks
+    if (type == Q4_K) {
+      // minima (blocks, 8) times the sums of x
+      t.panel = minima
+      t.stride = t.scaleStride
+      t.x = a.sums + ((<usize>block) << 2)
+      t.out = scratch + RESULTS
+      for (let token = 0; token < tokens; token += 4) {
+        tileFloats(t)
+        t.x += t.stride * 4
+        t.out += 128
+      }
+    }
+    t.panel = scratch + PANEL
+    t.out = scratch + RESULTS
+    startAt(type, a, t, <usize>block, scratch)
+    if (meetsBytes(type)) {
+      t.x = a.bytes + <usize>col
+      t.stride = <usize>a.cols
+      t.scales = a.scales + ((<usize>block) << 2)
+    } else {
+      t.x = a.shorts + ((<usize>col) << 1)
+      t.stride = (<usize>a.cols) << 1
+      t.scales = a.shortScales + ((<usize>block) << 2)
+    }
+    for (let token = 0; token < tokens; token += 4) {
+      if (meetsBytes(type)) tile<i8>(t)
+      else tile<i16>(t)
+      t.x += t.stride * 4
+      t.scales += t.scaleStride * 4
+      t.starts += t.startStride * 4
+      t.out += 128
+    }
   }
-  startAt(type, a, t, block, scratch)
-  if (meetsBytes(type)) {
-    t.x = a.bytes + at
-    t.stride = <usize>a.cols
-    t.scales = a.scales + (block << 2)
-    tile<i8>(t, tokens)
-  } else {
-    t.x = a.shorts + (at << 1)
-    t.stride = (<usize>a.cols) << 1
-    t.scales = a.shortScales + (block << 2)
-    tile<i16>(t, tokens)
-  }
-}
-
-function meetsBytes(type: i32): bool {
-  return relaxed && type != Q8_0
 }
 
 function startAt(type: i32, a: Activations, t: Tile, block: usize, scratch: usize): void {
@@ -279,16 +262,4 @@ function deliver(product: Product, token: i32, row: i32, count: i32, from: usize
     if (product.add) v += load<f32>(out + i)
     store<f32>(out + i, v)
   }
-}
-
-/** out (cols) = row `row` of a packed W, as f32: the embedding of a token. */
-export function unpackRow(out: usize, weights: usize, type: i32, row: i32, cols: i32): void {
-  const group = weights + <usize>(row >> 3) * groupBytes(type, cols),
-    lane = <usize>(row & 7)
-  if (type == Q4_0) rowQ4_0(group, lane, cols, out)
-  else if (type == Q8_0) rowQ8_0(group, lane, cols, out)
-  else if (type == Q4_K) rowQ4_K(group, lane, cols, out)
-  else if (type == Q6_K) rowQ6_K(group, lane, cols, out)
-  else if (type == F16) rowF16(group, lane, cols, out)
-  else rowF32(group, lane, cols, out)
 }

@@ -1,4 +1,4 @@
-// Tiles for more than one token: eight rows of unpacked weights times four tokens, or one.
+// Tiles for more than one token: eight rows of unpacked weights times four tokens.
 //
 // A panel holds some columns of one group, unpacked once for all tokens, small enough for the first cache:
 //   bytes   block of 32: eight steps of (rows 0–3, rows 4–7), 16 bytes each; an i32 lane is a row with four weights
@@ -38,7 +38,7 @@ export class Tile {
 }
 
 /** Weights as W, i8 or i16, times x as the same. */
-export function tile<W>(t: Tile, tokens: i32): void {
+export function tile<W>(t: Tile): void {
   const stride = t.stride
   const scaleStride = t.scaleStride
   const startStride = t.startStride
@@ -56,57 +56,46 @@ export function tile<W>(t: Tile, tokens: i32): void {
   for (let left = t.blocks * t.perBlock; left > 0; left--) {
     let a0 = v128.load32_splat(start)
     let a1 = a0
-    const end = panel + span
-    if (tokens == 4) {
-      let a2 = v128.load32_splat(start + startStride)
-      let a3 = a2
-      let a4 = v128.load32_splat(start + startStride * 2)
-      let a5 = a4
-      let a6 = v128.load32_splat(start + startStride * 3)
-      let a7 = a6
-      for (; panel < end; panel += 32) {
-        const w0 = v128.load(panel)
-        const w1 = v128.load(panel, 16)
-        let p = x
-        const x0 = v128.load32_splat(p)
-        a0 = dot<W>(a0, x0, w0)
-        a1 = dot<W>(a1, x0, w1)
-        p += stride
-        const x1 = v128.load32_splat(p)
-        a2 = dot<W>(a2, x1, w0)
-        a3 = dot<W>(a3, x1, w1)
-        p += stride
-        const x2 = v128.load32_splat(p)
-        a4 = dot<W>(a4, x2, w0)
-        a5 = dot<W>(a5, x2, w1)
-        p += stride
-        const x3 = v128.load32_splat(p)
-        a6 = dot<W>(a6, x3, w0)
-        a7 = dot<W>(a7, x3, w1)
-        x += 4
-      }
-      const s0 = v128.load(scales)
-      const s1 = v128.load(scales, 16)
-      fold<W>(sums, a0, a1, s0, s1, xs)
-      fold<W>(sums + 32, a2, a3, s0, s1, xs + scaleStride)
-      fold<W>(sums + 64, a4, a5, s0, s1, xs + scaleStride * 2)
-      fold<W>(sums + 96, a6, a7, s0, s1, xs + scaleStride * 3)
-    } else {
-      for (; panel < end; panel += 32) {
-        const x0 = v128.load32_splat(x)
-        a0 = dot<W>(a0, x0, v128.load(panel))
-        a1 = dot<W>(a1, x0, v128.load(panel, 16))
-        x += 4
-      }
-      fold<W>(sums, a0, a1, v128.load(scales), v128.load(scales, 16), xs)
+    let a2 = v128.load32_splat(start + startStride)
+    let a3 = a2
+    let a4 = v128.load32_splat(start + startStride * 2)
+    let a5 = a4
+    let a6 = v128.load32_splat(start + startStride * 3)
+    let a7 = a6
+    for (const end = panel + span; panel < end; panel += 32) {
+      const w0 = v128.load(panel)
+      const w1 = v128.load(panel, 16)
+      let p = x
+      const x0 = v128.load32_splat(p)
+      a0 = dot<W>(a0, x0, w0)
+      a1 = dot<W>(a1, x0, w1)
+      p += stride
+      const x1 = v128.load32_splat(p)
+      a2 = dot<W>(a2, x1, w0)
+      a3 = dot<W>(a3, x1, w1)
+      p += stride
+      const x2 = v128.load32_splat(p)
+      a4 = dot<W>(a4, x2, w0)
+      a5 = dot<W>(a5, x2, w1)
+      p += stride
+      const x3 = v128.load32_splat(p)
+      a6 = dot<W>(a6, x3, w0)
+      a7 = dot<W>(a7, x3, w1)
+      x += 4
     }
+    const s0 = v128.load(scales)
+    const s1 = v128.load(scales, 16)
+    fold<W>(sums, a0, a1, s0, s1, xs)
+    fold<W>(sums + 32, a2, a3, s0, s1, xs + scaleStride)
+    fold<W>(sums + 64, a4, a5, s0, s1, xs + scaleStride * 2)
+    fold<W>(sums + 96, a6, a7, s0, s1, xs + scaleStride * 3)
     scales += 32
     start += startStep
     if (!halved || left & 1) xs += 4
   }
   const f0 = v128.load(t.factors)
   const f1 = v128.load(t.factors, 16)
-  for (let i: usize = 0, end = (<usize>tokens) << 5; i < end; i += 32) {
+  for (let i: usize = 0; i < 128; i += 32) {
     const out = t.out + i
     v128.store(out, madd(v128.load(sums + i), f0, v128.load(out)))
     v128.store(out, madd(v128.load(sums + i, 16), f1, v128.load(out, 16)), 16)
@@ -156,56 +145,46 @@ export function asIntegers(scales: usize, count: i32, factors: usize, areBytes: 
 }
 
 /** Weights and x as f32. */
-export function tileFloats(t: Tile, tokens: i32): void {
+export function tileFloats(t: Tile): void {
   const stride = t.stride
   const out = t.out
   let panel = t.panel
   let x = t.x
-  const end = panel + ((<usize>t.blocks) << 5)
   let a0 = v128.load(out)
   let a1 = v128.load(out, 16)
-  if (tokens == 4) {
-    let a2 = v128.load(out, 32)
-    let a3 = v128.load(out, 48)
-    let a4 = v128.load(out, 64)
-    let a5 = v128.load(out, 80)
-    let a6 = v128.load(out, 96)
-    let a7 = v128.load(out, 112)
-    for (; panel < end; panel += 32) {
-      const w0 = v128.load(panel)
-      const w1 = v128.load(panel, 16)
-      let p = x
-      const x0 = v128.load32_splat(p)
-      a0 = madd(x0, w0, a0)
-      a1 = madd(x0, w1, a1)
-      p += stride
-      const x1 = v128.load32_splat(p)
-      a2 = madd(x1, w0, a2)
-      a3 = madd(x1, w1, a3)
-      p += stride
-      const x2 = v128.load32_splat(p)
-      a4 = madd(x2, w0, a4)
-      a5 = madd(x2, w1, a5)
-      p += stride
-      const x3 = v128.load32_splat(p)
-      a6 = madd(x3, w0, a6)
-      a7 = madd(x3, w1, a7)
-      x += 4
-    }
-    v128.store(out, a2, 32)
-    v128.store(out, a3, 48)
-    v128.store(out, a4, 64)
-    v128.store(out, a5, 80)
-    v128.store(out, a6, 96)
-    v128.store(out, a7, 112)
-  } else {
-    for (; panel < end; panel += 32) {
-      const x0 = v128.load32_splat(x)
-      a0 = madd(x0, v128.load(panel), a0)
-      a1 = madd(x0, v128.load(panel, 16), a1)
-      x += 4
-    }
+  let a2 = v128.load(out, 32)
+  let a3 = v128.load(out, 48)
+  let a4 = v128.load(out, 64)
+  let a5 = v128.load(out, 80)
+  let a6 = v128.load(out, 96)
+  let a7 = v128.load(out, 112)
+  for (const end = panel + ((<usize>t.blocks) << 5); panel < end; panel += 32) {
+    const w0 = v128.load(panel)
+    const w1 = v128.load(panel, 16)
+    let p = x
+    const x0 = v128.load32_splat(p)
+    a0 = madd(x0, w0, a0)
+    a1 = madd(x0, w1, a1)
+    p += stride
+    const x1 = v128.load32_splat(p)
+    a2 = madd(x1, w0, a2)
+    a3 = madd(x1, w1, a3)
+    p += stride
+    const x2 = v128.load32_splat(p)
+    a4 = madd(x2, w0, a4)
+    a5 = madd(x2, w1, a5)
+    p += stride
+    const x3 = v128.load32_splat(p)
+    a6 = madd(x3, w0, a6)
+    a7 = madd(x3, w1, a7)
+    x += 4
   }
   v128.store(out, a0)
   v128.store(out, a1, 16)
+  v128.store(out, a2, 32)
+  v128.store(out, a3, 48)
+  v128.store(out, a4, 64)
+  v128.store(out, a5, 80)
+  v128.store(out, a6, 96)
+  v128.store(out, a7, 112)
 }
