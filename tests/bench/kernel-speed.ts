@@ -78,6 +78,49 @@ export function measureKernels(backend: WasmBackend, type: WeightType): KernelSp
   }
 }
 
+export type AttentionSpeed = {
+  /** Positions in the cache. */
+  context: number
+  /** One layer of Llama 3.2 1B's shape: 32 heads of 64, 8 KV heads. */
+  decodeMs: number
+  /** Of K and V, in one token's pass over them. */
+  decodeGBs: number
+  /** 64 tokens at the end of the context; two operations per multiplication. */
+  prefillGops: number
+}
+
+export function measureAttention(backend: WasmBackend, context: number): AttentionSpeed {
+  const [heads, kvHeads, headDim, rows] = [32, 8, 64, 64]
+  const cache = backend.kvCache(kvHeads, headDim)
+  cache.reserve(context)
+  const values = (length: number) => {
+    const vector = backend.scratch(length)
+    vector.values().set(Float32Array.from({ length }, (_, i) => Math.sin(i * 1.7)))
+    return vector
+  }
+  const [q, k, v] = [values(rows * heads * headDim), values(rows * 512), values(rows * 512)]
+  const out = backend.scratch(q.length)
+  const bestMs = { decode: Infinity, prefill: Infinity }
+  for (let position = 0; position + rows <= context; position += rows) {
+    backend.attention(out, q, k, v, cache, { rows, heads, position })
+  }
+  for (let round = 0; round < 40; round++) {
+    let startMs = performance.now()
+    backend.attention(out, q, k, v, cache, { rows: 1, heads, position: context - 1 })
+    bestMs.decode = Math.min(bestMs.decode, performance.now() - startMs)
+    startMs = performance.now()
+    backend.attention(out, q, k, v, cache, { rows, heads, position: context - rows })
+    bestMs.prefill = Math.min(bestMs.prefill, performance.now() - startMs)
+  }
+  for (const thing of [cache, q, k, v, out]) thing.free()
+  return {
+    context,
+    decodeMs: bestMs.decode,
+    decodeGBs: (context * kvHeads * headDim * 4) / bestMs.decode / 1e6,
+    prefillGops: (4 * rows * heads * headDim * (context - rows / 2)) / bestMs.prefill / 1e6,
+  }
+}
+
 /** Random bytes are weights of any type, but for the scales: an f16 from random bytes may be huge. */
 function randomGroup({ packing }: WasmBackend, type: WeightType): Uint8Array {
   const block = weightTypes[type]

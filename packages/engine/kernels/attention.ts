@@ -1,4 +1,6 @@
-// Causal attention over a paged f16 cache, with a running softmax: no row of scores longer than a page.
+// Causal attention over a paged f16 cache, with a running softmax: no row of scores longer than a page. Four queries that
+// share a KV head go through it together, be they heads of one token or tokens of a prompt: widening K and V to f32
+// costs as much as multiplying them once.
 //
 // Page (64 positions), per KV head, 256 · headDim bytes:
 //   K  eight blocks of eight positions, each (headDim, 8) f16: a lane is a position, scores need no sum across lanes
@@ -31,13 +33,18 @@ class AttentionJob {
   width: i32
 }
 
-// A thread's scratch: scores of a page · the query, scaled, or a key · the weighted sum of V so far, or a value.
+// A thread's scratch: scores of a page (4, 64) · limits, largest scores, totals and shrinkage, four each · queries,
+// scaled (width, 4), or a key · the weighted sums of V so far (4, width), or a value.
 const SCORES: usize = 0
-const QUERY: usize = 0x100
-const SUM: usize = 0x4100
+const LIMITS: usize = 0x400
+const LARGEST: usize = 0x410
+const TOTALS: usize = 0x420
+const SHRINK: usize = 0x430
+const QUERY: usize = 0x1000
+const SUM: usize = 0x4000
 
 /**
- * Stores k and v at `position` of the cache, then attends. headDim is at most 4096; the pages for position + rows exist.
+ * Stores k and v at `position` of the cache, then attends. headDim is at most 512; the pages for position + rows exist.
  *
  * @returns 1 if a thread has failed
  */
@@ -69,9 +76,14 @@ export function attention(
   announce(OP_STORE_KV, rows < 8 ? 1 : kvHeads)
   storeItems(0)
   if (join()) return 1
-  announce(OP_ATTEND, rows * kvHeads)
+  announce(OP_ATTEND, kvHeads * foursOf(job))
   attendItems(0)
   return join()
+}
+
+/** Times four queries per KV head: rows by the query heads that share it, in this order. */
+function foursOf(job: AttentionJob): i32 {
+  return ((job.rows * job.heads) / job.kvHeads + 3) >> 2
 }
 
 export function storeItems(thread: i32): void {
@@ -126,94 +138,177 @@ function storeHead(job: AttentionJob, head: i32, scratch: usize): void {
 
 export function attendItems(thread: i32): void {
   const job = changetype<AttentionJob>(ARGUMENTS)
-  const shared = job.heads / job.kvHeads
+  const fours = foursOf(job)
   for (let item = take(); item >= 0; item = take()) {
-    const row = item / job.kvHeads,
-      kvHead = item % job.kvHeads
-    for (let head = kvHead * shared; head < (kvHead + 1) * shared; head++) {
-      attendHead(job, row, head, kvHead, scratchOf(thread))
-    }
+    attendFour(job, item / fours, (item % fours) << 2, scratchOf(thread))
   }
 }
 
-function attendHead(job: AttentionJob, row: i32, head: i32, kvHead: i32, scratch: usize): void {
-  const dim = <usize>job.width
-  const at = (<usize>((row * job.heads + head) * job.headDim)) << 2
-  const query = scratch + QUERY,
-    sum = scratch + SUM
-  const scale = f32x4.splat(<f32>1 / sqrt(<f32>job.headDim))
-  copyPadded(query, job.q + at, job)
-  for (let d: usize = 0; d < dim * 4; d += 16) v128.store(query + d, f32x4.mul(v128.load(query + d), scale))
-  memory.fill(sum, 0, dim * 4)
-  let largest = -f32.MAX_VALUE
-  let total: f32 = 0
-  const positions = job.position + row + 1
-  for (let first = 0; first < positions; first += PAGE_POSITIONS) {
-    const page = pageOf(job, first, kvHead)
-    const count = min(PAGE_POSITIONS, positions - first)
-    const pageLargest = max(largest, scorePage(query, page, dim, count, scratch + SCORES))
-    const shrink = exp(f32x4.splat(largest - pageLargest))
-    largest = pageLargest
-    total = total * f32x4.extract_lane(shrink, 0) + weigh(scratch + SCORES, count, largest)
-    addValues(sum, shrink, scratch + SCORES, page + dim * 128, dim, count)
+/** Queries `first` … `first` + 3 of a KV head; if there are fewer, the last one again. */
+function attendFour(job: AttentionJob, kvHead: i32, first: i32, scratch: usize): void {
+  const width = <usize>job.width
+  const bytes = width << 2
+  const sum = scratch + SUM
+  let positions = 0
+  for (let i = 0; i < 4; i++) positions = gatherQuery(job, kvHead, first, i, scratch)
+  memory.fill(sum, 0, bytes << 2)
+  v128.store(scratch + LARGEST, f32x4.splat(-f32.MAX_VALUE))
+  v128.store(scratch + TOTALS, f32x4.splat(0))
+  for (let from = 0; from < positions; from += PAGE_POSITIONS) {
+    const page = pageOf(job, from, kvHead)
+    const count = min(PAGE_POSITIONS, positions - from)
+    scorePage(scratch + QUERY, page, width, count, scratch + SCORES)
+    for (let i = 0; i < 4; i++) weigh(scratch, i, from, count)
+    addValues(sum, scratch, page + width * 128, width, count)
   }
-  const inverse = f32x4.splat(<f32>1 / total)
-  for (let d: usize = 0; d < dim * 4; d += 16) v128.store(sum + d, f32x4.mul(v128.load(sum + d), inverse))
-  memory.copy(job.out + at, sum, (<usize>job.headDim) << 2)
+  const last = (job.rows * job.heads) / job.kvHeads - 1
+  for (let i = 0; i < 4 && first + i <= last; i++) {
+    const inverse = f32x4.splat(<f32>1 / load<f32>(scratch + TOTALS + ((<usize>i) << 2)))
+    const from = sum + bytes * <usize>i
+    for (let d: usize = 0; d < bytes; d += 16) v128.store(from + d, f32x4.mul(v128.load(from + d), inverse))
+    memory.copy(job.out + offsetOf(job, kvHead, first + i), from, (<usize>job.headDim) << 2)
+  }
 }
 
-/** scores (count) = K · query; behind the last, the lowest f32. @returns the largest */
-function scorePage(query: usize, page: usize, dim: usize, count: i32, scores: usize): f32 {
+/** Where query `query` of a KV head lies in q and out. */
+function offsetOf(job: AttentionJob, kvHead: i32, query: i32): usize {
+  const shared = job.heads / job.kvHeads
+  const row = query / shared
+  const head = kvHead * shared + (query % shared)
+  return (<usize>((row * job.heads + head) * job.headDim)) << 2
+}
+
+/** Scales query `first` + i into its lane. @returns how many positions it sees; a later query sees no fewer */
+function gatherQuery(job: AttentionJob, kvHead: i32, first: i32, i: i32, scratch: usize): i32 {
+  const shared = job.heads / job.kvHeads
+  const query = min(first + i, job.rows * shared - 1)
+  const from = job.q + offsetOf(job, kvHead, query)
+  const to = scratch + QUERY + ((<usize>i) << 2)
+  const scale = <f32>1 / sqrt(<f32>job.headDim)
+  for (let d: usize = 0; d < <usize>job.headDim; d++)
+    store<f32>(to + (d << 4), load<f32>(from + (d << 2)) * scale)
+  for (let d = <usize>job.headDim; d < <usize>job.width; d++) store<f32>(to + (d << 4), 0)
+  const sees = job.position + query / shared + 1
+  store<i32>(scratch + LIMITS + ((<usize>i) << 2), sees)
+  return sees
+}
+
+/** scores (4, 64) = query · K, for `count` positions rounded up to eight */
+function scorePage(query: usize, page: usize, width: usize, count: i32, scores: usize): void {
   let k = page
-  const end = query + dim * 4
+  const end = query + (width << 4)
   for (let i = 0; i < count; i += 8) {
-    let s0 = f32x4.splat(0),
-      s1 = f32x4.splat(0)
-    for (let q = query; q < end; q += 4) {
-      const x = v128.load32_splat(q),
-        w = v128.load(k)
-      s0 = madd(f16Low(w), x, s0)
-      s1 = madd(f16High(w), x, s1)
+    let a0 = f32x4.splat(0)
+    let a1 = f32x4.splat(0)
+    let a2 = f32x4.splat(0)
+    let a3 = f32x4.splat(0)
+    let a4 = f32x4.splat(0)
+    let a5 = f32x4.splat(0)
+    let a6 = f32x4.splat(0)
+    let a7 = f32x4.splat(0)
+    for (let q = query; q < end; q += 16) {
+      const h = v128.load(k)
+      const k0 = f16Low(h)
+      const k1 = f16High(h)
+      const q0 = v128.load32_splat(q)
+      a0 = madd(k0, q0, a0)
+      a1 = madd(k1, q0, a1)
+      const q1 = v128.load32_splat(q, 4)
+      a2 = madd(k0, q1, a2)
+      a3 = madd(k1, q1, a3)
+      const q2 = v128.load32_splat(q, 8)
+      a4 = madd(k0, q2, a4)
+      a5 = madd(k1, q2, a5)
+      const q3 = v128.load32_splat(q, 12)
+      a6 = madd(k0, q3, a6)
+      a7 = madd(k1, q3, a7)
       k += 16
     }
-    v128.store(scores + ((<usize>i) << 2), s0)
-    v128.store(scores + ((<usize>i) << 2), s1, 16)
+    const to = scores + ((<usize>i) << 2)
+    v128.store(to, a0)
+    v128.store(to, a1, 16)
+    v128.store(to, a2, 256)
+    v128.store(to, a3, 272)
+    v128.store(to, a4, 512)
+    v128.store(to, a5, 528)
+    v128.store(to, a6, 768)
+    v128.store(to, a7, 784)
   }
-  for (let i = count; i & 7; i++) store<f32>(scores + ((<usize>i) << 2), -f32.MAX_VALUE)
-  let largest = v128.load(scores)
-  for (let i = 4; i < count; i += 4) largest = f32x4.max(largest, v128.load(scores + ((<usize>i) << 2)))
-  return maxF32(largest)
 }
 
-/** scores (count) = e^(scores - largest), in place. @returns their sum */
-function weigh(scores: usize, count: i32, largest: f32): f32 {
+/**
+ * The running softmax of query i: its scores become weights e^(score - largest so far), zero for positions it does not
+ * see; SHRINK says what earlier weights are worth now.
+ */
+function weigh(scratch: usize, i: i32, from: i32, count: i32): void {
+  const lane = (<usize>i) << 2
+  const scores = scratch + SCORES + ((<usize>i) << 8)
+  const end = scores + ((<usize>count) << 2)
+  const seen = min(count, max(0, load<i32>(scratch + LIMITS + lane) - from))
+  for (let j = seen; j < count || j & 3; j++) store<f32>(scores + ((<usize>j) << 2), -f32.MAX_VALUE)
+  const before = load<f32>(scratch + LARGEST + lane)
+  let most = f32x4.splat(before)
+  for (let p = scores; p < end; p += 16) most = f32x4.max(most, v128.load(p))
+  const largest = maxF32(most)
+  const largests = f32x4.splat(largest)
   let total = f32x4.splat(0)
-  const from = f32x4.splat(largest)
-  for (let i = 0; i < count; i += 4) {
-    const p = scores + ((<usize>i) << 2)
-    const weight = exp(f32x4.sub(v128.load(p), from))
+  for (let p = scores; p < end; p += 16) {
+    const weight = exp(f32x4.sub(v128.load(p), largests))
     v128.store(p, weight)
     total = f32x4.add(total, weight)
   }
-  return sumF32(total)
+  const shrink = f32x4.extract_lane(exp(f32x4.splat(before - largest)), 0)
+  store<f32>(scratch + LARGEST + lane, largest)
+  store<f32>(scratch + SHRINK + lane, shrink)
+  store<f32>(scratch + TOTALS + lane, load<f32>(scratch + TOTALS + lane) * shrink + sumF32(total))
 }
 
-/** sum (dim) = sum · shrink + weights (count) · V (count, dim) */
-function addValues(sum: usize, shrink: v128, weights: usize, values: usize, dim: usize, count: i32): void {
-  const row = dim << 1
+/** sum (4, width) = sum · shrink + weights (4, count) · V (count, width) */
+function addValues(sum: usize, scratch: usize, values: usize, width: usize, count: i32): void {
+  const row = width << 1
+  const query = width << 2
+  const weights = scratch + SCORES
   const end = weights + ((<usize>count) << 2)
-  for (let d: usize = 0; d < dim; d += 8) {
-    let s0 = f32x4.mul(v128.load(sum + d * 4), shrink),
-      s1 = f32x4.mul(v128.load(sum + d * 4, 16), shrink)
-    let v = values + d * 2
+  for (let d: usize = 0; d < width; d += 8) {
+    const to = sum + (d << 2)
+    const s0 = v128.load32_splat(scratch + SHRINK)
+    const s1 = v128.load32_splat(scratch + SHRINK, 4)
+    const s2 = v128.load32_splat(scratch + SHRINK, 8)
+    const s3 = v128.load32_splat(scratch + SHRINK, 12)
+    let a0 = f32x4.mul(v128.load(to), s0)
+    let a1 = f32x4.mul(v128.load(to, 16), s0)
+    let a2 = f32x4.mul(v128.load(to + query), s1)
+    let a3 = f32x4.mul(v128.load(to + query, 16), s1)
+    let a4 = f32x4.mul(v128.load(to + query * 2), s2)
+    let a5 = f32x4.mul(v128.load(to + query * 2, 16), s2)
+    let a6 = f32x4.mul(v128.load(to + query * 3), s3)
+    let a7 = f32x4.mul(v128.load(to + query * 3, 16), s3)
+    let v = values + (d << 1)
     for (let p = weights; p < end; p += 4) {
-      const x = v128.load32_splat(p),
-        w = v128.load(v)
-      s0 = madd(f16Low(w), x, s0)
-      s1 = madd(f16High(w), x, s1)
+      const h = v128.load(v)
+      const v0 = f16Low(h)
+      const v1 = f16High(h)
+      const p0 = v128.load32_splat(p)
+      a0 = madd(v0, p0, a0)
+      a1 = madd(v1, p0, a1)
+      const p1 = v128.load32_splat(p, 256)
+      a2 = madd(v0, p1, a2)
+      a3 = madd(v1, p1, a3)
+      const p2 = v128.load32_splat(p, 512)
+      a4 = madd(v0, p2, a4)
+      a5 = madd(v1, p2, a5)
+      const p3 = v128.load32_splat(p, 768)
+      a6 = madd(v0, p3, a6)
+      a7 = madd(v1, p3, a7)
       v += row
     }
-    v128.store(sum + d * 4, s0)
-    v128.store(sum + d * 4, s1, 16)
+    v128.store(to, a0)
+    v128.store(to, a1, 16)
+    v128.store(to + query, a2)
+    v128.store(to + query, a3, 16)
+    v128.store(to + query * 2, a4)
+    v128.store(to + query * 2, a5, 16)
+    v128.store(to + query * 3, a6)
+    v128.store(to + query * 3, a7, 16)
   }
 }

@@ -44,6 +44,9 @@ export const maxProducts = 16
 /** Tokens whose activations are held at once (matmul.ts). */
 export const batchTokens = 64
 
+/** Four queries and four sums of this width fit in a thread's scratch (attention.ts). */
+export const maxHeadDim = 512
+
 /** How integer products are summed (kernels/build.mjs). */
 export const arithmetics = ['relaxed-short', 'relaxed', 'simd'] as const
 export type Arithmetic = (typeof arithmetics)[number]

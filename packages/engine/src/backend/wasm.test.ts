@@ -67,6 +67,12 @@ describe('memory', () => {
   })
 })
 
+test('heads wider than its scratch are refused with the width', async () => {
+  const backend = await createWasmBackend(host, { threads: 1 })
+  expect(() => backend.kvCache(1, 576)).toThrow('heads are 576 wide; the engine runs heads of up to 512')
+  backend.close()
+})
+
 test('checksums are XXH32, at any length and alignment', async () => {
   const backend = await createWasmBackend(host, { threads: 1 })
   const region = backend.region(4096)

@@ -14,6 +14,7 @@ import type { Thread, WasmHost } from './wasm-host.ts'
 import {
   batchTokens,
   chooseArithmetic,
+  maxHeadDim,
   maxProducts,
   sayArithmetic,
   scratchBytes,
@@ -144,8 +145,15 @@ function backendOf(arena: Arena, detail: string, endThreads: () => void): WasmBa
       return Object.assign(vectorAt(address, length), { free: once(() => arena.free(address)) })
     },
 
-    kvCache: (kvHeads, headDim) =>
-      createKvCache(arena, kvHeads, headDim, (cache, table) => addresses.set(cache, table)),
+    kvCache(kvHeads, headDim) {
+      if (headDim > maxHeadDim) {
+        throw new EngineError(
+          'unsupported-model',
+          `This model's attention heads are ${headDim} wide; the engine runs heads of up to ${maxHeadDim}. Choose another model.`,
+        )
+      }
+      return createKvCache(arena, kvHeads, headDim, (cache, table) => addresses.set(cache, table))
+    },
 
     embed(out, w, tokens) {
       const to = values(out, tokens.length * w.cols)
