@@ -13,7 +13,14 @@ import { createLayers, type CpuLayers } from '../model/layers-cpu.ts'
 import { createByteReader } from '../store/byte-reader.ts'
 import type { RangeSource } from '../store/source.ts'
 
-export type LoadedModel = { header: GgufHeader; config: ModelConfig; layers: CpuLayers; head: CpuHead }
+export type LoadedModel = {
+  header: GgufHeader
+  config: ModelConfig
+  layers: CpuLayers
+  head: CpuHead
+  /** What lies where: a shard for each layer, then the head's. */
+  held: readonly { shard: Shard; region: Region }[]
+}
 
 /**
  * Reads all shards, packing each tensor as it arrives.
@@ -30,11 +37,14 @@ export async function loadModel(
   const config = modelConfig(header)
   const shards = shardsOf(header, backend.packing)
   const layers = createLayers(backend, config, options)
-  for (const [layer, shard] of shards.layers.entries()) {
-    layers.load(layer, shard, await readShard(source, shard, backend))
+  const held: { shard: Shard; region: Region }[] = []
+  for (const shard of [...shards.layers, shards.head]) {
+    held.push({ shard, region: await readShard(source, shard, backend) })
   }
-  const head = createHead(backend, config, shards.head, await readShard(source, shards.head, backend))
-  return { header, config, layers, head }
+  const headRegion = held.at(-1)!.region
+  for (const [layer, shard] of shards.layers.entries()) layers.load(layer, shard, held[layer]!.region)
+  const head = createHead(backend, config, shards.head, headRegion)
+  return { header, config, layers, head, held }
 }
 
 async function readShard(source: RangeSource, shard: Shard, backend: Backend): Promise<Region> {

@@ -6,7 +6,7 @@
 import { availableParallelism } from 'node:os'
 import type { Backend } from '../backend/backend.ts'
 import { createReferenceBackend } from '../backend/reference.ts'
-import { createWasmBackend } from '../backend/wasm.ts'
+import { createWasmBackend, type WasmBackend } from '../backend/wasm.ts'
 import { EngineError } from '../errors.ts'
 import { readChoice, readInteger } from './arguments.ts'
 import { createNodeHost } from './wasm-host.ts'
@@ -22,12 +22,18 @@ const maxThreads = 64
  */
 export async function openBackend(values: { backend?: string; threads?: string }): Promise<Backend> {
   const kind = readChoice('backend', values.backend, ['wasm', 'reference'])
-  const threads = readInteger('threads', values.threads, {
-    absent: Math.min(availableParallelism(), maxThreads),
-    min: 1,
-    max: maxThreads,
-  })
-  if (kind === 'reference') return createReferenceBackend()
+  const threads = readThreads(values.threads)
+  return kind === 'reference' ? createReferenceBackend() : openWasmBackend(threads)
+}
+
+/** @returns a thread for each core, unless told otherwise. @throws UsageError */
+export function readThreads(text: string | undefined): number {
+  const absent = Math.min(availableParallelism(), maxThreads)
+  return readInteger('threads', text, { absent, min: 1, max: maxThreads })
+}
+
+/** @throws EngineError of {@link createWasmBackend}; 'not-ready' when the kernels are not built */
+export async function openWasmBackend(threads: number): Promise<WasmBackend> {
   try {
     return await createWasmBackend(createNodeHost(), { threads })
   } catch (thrown) {

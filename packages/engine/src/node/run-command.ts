@@ -5,11 +5,12 @@
  */
 import { EngineError } from '../errors.ts'
 import { UsageError, type Command, type Streams } from './arguments.ts'
+import { bench } from './commands/bench.ts'
 import { logits } from './commands/logits.ts'
 import { run } from './commands/run.ts'
 import { tokenize } from './commands/tokenize.ts'
 
-const commands: Readonly<Record<string, Command>> = { run, logits, tokenize }
+const commands: Readonly<Record<string, Command>> = { run, logits, tokenize, bench }
 
 const usage = `Usage: npm run engine -- COMMAND FILE [options]
 
