@@ -17,7 +17,7 @@ const maxSessions = 8
 const maxQueuedPerDevice = 4
 /** As long as a reload takes. */
 const patienceMs = 15_000
-const obstacleEveryMs = 50
+const lookEveryMs = 50
 
 /** The text side of a model. */
 export type Speech = {
@@ -37,19 +37,19 @@ export type ChatServiceOptions = {
   send(to: DeviceId, event: ChatEvent): void
   /** Drops a session's KV cache on every device of the ring. */
   release(session: number): void
-  /** Why the ring cannot answer now, or null when it can. */
-  obstacle(): EngineError | null
+  /** Names of the devices without which the ring cannot answer now. */
+  waitsFor(): string[]
 }
 
 export interface ChatService {
   handle(from: DeviceId, request: ChatRequest): void
-  /** A device left the room: nobody waits for its answers any more. */
-  forget(device: DeviceId): void
+  /** Who is in the room: nobody waits for the answers of others any more. */
+  keepOnly(devices: readonly DeviceId[]): void
   /** Ends everything, telling those who wait why. */
   close(reason: EngineError): void
 }
 
-type Session = { id: number; cached: number[] }
+type Session = { id: number; from: DeviceId; cached: number[] }
 
 type Job = {
   from: DeviceId
@@ -58,10 +58,12 @@ type Job = {
   options: GenerateOptions
   askedAtMs: number
   aborter: AbortController
+  /** Some of the answer is out and cannot be taken back. */
+  spoke: boolean
 }
 
 export function createChatService(service: ChatServiceOptions): ChatService {
-  const { ring, head, speech, contextLength, send, release, obstacle } = service
+  const { ring, head, speech, contextLength, send, release, waitsFor } = service
   /** The first job is the one being answered. */
   const jobs: Job[] = []
   /** In order of last use. */
@@ -96,7 +98,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
   }
 
   async function answer(job: Job): Promise<void> {
-    await clear(job.aborter.signal)
+    await ringComplete(job.aborter.signal)
     const session = sessionOf(job)
     const prompt = speech.encodeChat(job.messages, session.cached)
     if (prompt.length >= contextLength) {
@@ -109,19 +111,21 @@ export function createChatService(service: ChatServiceOptions): ChatService {
       await speak(job, prompt, session)
     } catch (thrown) {
       // A device came back without its KV cache (a reload): run the conversation again from its beginning, once.
-      if (toEngineError(thrown).code !== 'kv-lost') throw thrown
+      if (toEngineError(thrown).code !== 'kv-lost' || job.spoke) throw thrown
       session.cached.length = 0
       await speak(job, prompt, session)
     }
   }
 
   /** Waits for a device that is just coming back, for a while. */
-  async function clear(signal: AbortSignal): Promise<void> {
-    for (let waitedMs = 0; ; waitedMs += obstacleEveryMs) {
-      const why = obstacle()
-      if (!why || signal.aborted) return
-      if (waitedMs >= patienceMs) throw why
-      await new Promise((resolve) => setTimeout(resolve, obstacleEveryMs))
+  async function ringComplete(signal: AbortSignal): Promise<void> {
+    for (let waitedMs = 0; ; waitedMs += lookEveryMs) {
+      const names = waitsFor()
+      if (names.length === 0 || signal.aborted) return
+      if (waitedMs >= patienceMs) {
+        throw new EngineError('not-ready', `The ring waits for ${names.join(', ')}. Ask again in a moment.`)
+      }
+      await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
     }
   }
 
@@ -150,6 +154,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
       if (outputTokens++ === 0) firstAtMs = lastAtMs
       const text = decoder.push(next.value)
       if (text !== '') send(from, { type: 'token', chat, text })
+      job.spoke = true
     }
     const rest = decoder.flush()
     if (rest !== '') send(from, { type: 'token', chat, text: rest })
@@ -166,7 +171,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
 
   function sessionOf({ from, chat }: Job): Session {
     const key = `${from}/${chat}`
-    const session = sessions.get(key) ?? { id: freeSessionId(), cached: [] }
+    const session = sessions.get(key) ?? { id: freeSessionId(), from, cached: [] }
     sessions.delete(key)
     sessions.set(key, session)
     for (const [oldest] of sessions) {
@@ -207,13 +212,15 @@ export function createChatService(service: ChatServiceOptions): ChatService {
           options,
           askedAtMs: performance.now(),
           aborter: new AbortController(),
+          spoke: false,
         })
       } else if (job) job.aborter.abort()
     },
-    forget(device) {
-      for (const { from, aborter } of jobs) if (from === device) aborter.abort()
-      for (const key of sessions.keys())
-        if (key.startsWith(`${device}/`) && jobs[0]?.from !== device) drop(key)
+    keepOnly(devices) {
+      for (const { from, aborter } of jobs) if (!devices.includes(from)) aborter.abort()
+      for (const [key, { from }] of sessions) {
+        if (!devices.includes(from) && jobs[0]?.from !== from) drop(key)
+      }
     },
     close(reason) {
       const [running, ...waiting] = jobs

@@ -21,7 +21,10 @@ import { joinRing, type Ring } from '../ring/ring.ts'
 import type { Dtype } from '../wire.ts'
 import { createChatService, type ChatService } from './chat-service.ts'
 import { openModel, type ModelPlace } from './open-model.ts'
+import { createOwnQuestions } from './own-questions.ts'
+import { holdingOf, notReady, ringDevices, successorsOf } from './plan-part.ts'
 import { createSpeech } from './speech.ts'
+import { throttled } from './throttle.ts'
 import { createWeightsHolder, type WeightsHolder } from './weights-holder.ts'
 
 const progressEveryMs = 200
@@ -61,104 +64,98 @@ type Part = {
   /** Of the shards this device holds. */
   bytes: number
   ring: Ring | null
+  /** On the head, once it is loaded. */
   chats: ChatService | null
 }
 
 export function createDevice(options: DeviceOptions): Device {
   const { me, dtype, backend, place, onstatus, sendControl, onchat, onholding } = options
   const links = new Map<DeviceId, Link>()
-  /** Conversations of this device that another head is answering. */
-  const asked = new Set<string>()
+  const questions = createOwnQuestions(onchat)
   let room: RoomView | null = null
   let part: Part | null = null
   let holder: WeightsHolder | null = null
   /** One plan's loading at a time. */
   let loading = Promise.resolve()
 
+  const nameOf = (id: DeviceId | undefined) =>
+    room?.devices.find(({ device }) => device === id)?.name ?? 'A device'
+
   // ── the plan ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   function follow(next: RoomView): void {
     room = next
+    part?.chats?.keepOnly(next.devices.map(({ device }) => device))
     const { choice, numbered } = next
-    const key =
-      choice &&
-      numbered &&
-      JSON.stringify([choice.model, numbered.number, numbered.plan.head, numbered.plan.windows])
-    for (const device of gone()) part?.chats?.forget(device)
+    const key = choice && numbered && planKey(choice, numbered)
     if (key === (part?.key ?? null)) return
     end(
       new EngineError(
         'device-left',
-        'The devices were shared out anew while this was being answered. Ask again.',
+        'The layers were shared out anew in the middle of the answer. Ask again.',
       ),
     )
-    if (!choice || !numbered || !key) return announce()
-    const mine: Part = {
-      key,
-      choice,
-      numbered,
-      aborter: new AbortController(),
-      state: 'loading',
-      bytes: 0,
-      ring: null,
-      chats: null,
-    }
-    part = mine
-    loading = loading.then(() => begin(mine)).catch((thrown) => failed(mine, toEngineError(thrown)))
+    if (choice && numbered && key) start({ key, choice, numbered })
+    else onstatus({ phase: 'idle' })
   }
 
-  /** Devices whose questions nobody waits for any more. */
-  const gone = () => sessionsSeen.filter((id) => !room?.devices.some(({ device }) => device === id))
-  const sessionsSeen: DeviceId[] = []
+  function start(planned: Pick<Part, 'key' | 'choice' | 'numbered'>): void {
+    const aborter = new AbortController()
+    const mine: Part = { ...planned, aborter, state: 'loading', bytes: 0, ring: null, chats: null }
+    part = mine
+    loading = loading.then(() => load(mine)).catch((thrown) => fail(mine, toEngineError(thrown)))
+  }
 
   function end(reason: EngineError): void {
     part?.aborter.abort()
     part?.chats?.close(reason)
     part?.ring?.close()
     part = null
-    for (const chat of asked)
-      onchat({ type: 'chat-failed', chat, code: reason.code, message: reason.message })
-    asked.clear()
+    questions.fail(reason)
   }
 
-  async function begin(mine: Part): Promise<void> {
+  async function load(mine: Part): Promise<void> {
     const { choice, numbered, aborter } = mine
-    const { plan } = numbered
+    const plan = numbered.number
     const { signal } = aborter
+    const report = throttled(progressEveryMs, (loadedBytes: number, totalBytes: number) => {
+      mine.bytes = totalBytes
+      // The last of throttled reports may come when there is nothing more to report.
+      if (signal.aborted || mine.state !== 'loading') return
+      onstatus({ phase: 'loading', plan, loadedBytes, totalBytes })
+    })
     if (signal.aborted) return
-    const holding = {
-      layers: plan.windows
-        .filter(({ device }) => device === me)
-        .flatMap(({ firstLayer, layers }) => Array.from({ length: layers }, (_, i) => firstLayer + i)),
-      head: plan.head === me,
-    }
-    const takesPart = holding.head || holding.layers.length > 0
-    onstatus({ phase: 'loading', plan: numbered.number, loadedBytes: 0, totalBytes: 0 })
+    report(0, 0)
     const model = await openModel(choice.model, place)
     if (holder?.model.key !== model.key) {
       holder?.free()
       holder = createWeightsHolder(model, backend, place.shelf)
     }
-    const report = throttled(progressEveryMs, (loadedBytes: number, totalBytes: number) => {
-      mine.bytes = totalBytes
-      // The last of throttled reports may come when there is nothing more to report.
-      if (signal.aborted || mine.state !== 'loading') return
-      onstatus({ phase: 'loading', plan: numbered.number, loadedBytes, totalBytes })
-    })
-    await holder.hold(holding, report, signal)
+    await holder.hold(holdingOf(numbered.plan, me), report, signal)
     if (signal.aborted) return
     onholding()
+    // Sessions belong to a ring; this one starts with none.
     holder.layers.release()
     mine.state = 'loaded'
-    if (takesPart) join(mine, holder)
+    join(mine, holder)
     announce()
   }
 
-  function failed(mine: Part, error: EngineError): void {
+  function fail(mine: Part, { code, message }: EngineError): void {
     if (mine !== part || mine.aborter.signal.aborted) return
     mine.state = 'failed'
-    const { code, message } = error
     onstatus({ phase: 'failed', plan: mine.numbered.number, code, message })
+  }
+
+  /** Ready means: the layers are here, and so are the connections to whom they are handed on. */
+  function announce(): void {
+    if (part?.state !== 'loaded') return
+    const { numbered, bytes } = part
+    const plan = numbered.number
+    const linked = successorsOf(numbered.plan, me).every((device) => links.has(device))
+    onstatus(
+      linked ? { phase: 'ready', plan } : { phase: 'loading', plan, loadedBytes: bytes, totalBytes: bytes },
+    )
   }
 
   // ── the ring ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,6 +163,7 @@ export function createDevice(options: DeviceOptions): Device {
   function join(mine: Part, { layers, head, model }: WeightsHolder): void {
     const { numbered, choice } = mine
     const { plan } = numbered
+    if (!ringDevices(plan).has(me)) return
     const ring = joinRing({
       me,
       numbered,
@@ -185,7 +183,7 @@ export function createDevice(options: DeviceOptions): Device {
       },
     })
     mine.ring = ring
-    if (plan.head !== me || !head) return
+    if (!head) return
     mine.chats = createChatService({
       ring,
       head,
@@ -194,52 +192,33 @@ export function createDevice(options: DeviceOptions): Device {
       send: (to, event) => (to === me ? onchat(event) : sendControl(to, event)),
       release(session) {
         layers.release(session)
-        for (const device of ringDevices(mine))
+        for (const device of ringDevices(plan))
           if (device !== me) sendControl(device, { type: 'release', session })
       },
-      obstacle: () => obstacle(mine),
+      waitsFor: () => notReady(numbered, room),
     })
   }
 
-  const ringDevices = ({ numbered: { plan } }: Part) =>
-    new Set([plan.head, ...plan.windows.map(({ device }) => device)])
-
-  /** Whom this device sends hidden states to. */
-  function successors({ numbered: { plan } }: Part): DeviceId[] {
-    const order = [plan.head, ...plan.windows.map(({ device }) => device), plan.head]
-    return order.filter((device, i) => device !== me && order[i - 1] === me)
+  function dropLink(peer: DeviceId): void {
+    if (!links.delete(peer)) return
+    if (part && ringDevices(part.numbered.plan).has(peer)) {
+      const message = `${nameOf(peer)} is gone in the middle of the answer. Ask again when it is back.`
+      part.ring?.fail(new EngineError('device-left', message))
+    }
+    if (peer === part?.numbered.plan.head) questions.fail(headLost('is gone'))
+    announce()
   }
 
-  function announce(): void {
-    if (!part) return onstatus({ phase: 'idle' })
-    if (part.state !== 'loaded') return
-    const plan = part.numbered.number
-    const linked = successors(part).every((device) => links.has(device))
-    const { bytes } = part
-    onstatus(
-      linked ? { phase: 'ready', plan } : { phase: 'loading', plan, loadedBytes: bytes, totalBytes: bytes },
+  const headLost = (how: string) =>
+    new EngineError(
+      'device-left',
+      `${nameOf(part?.numbered.plan.head)}, the device that writes the answers, ${how}. Ask again when the room is ready.`,
     )
-  }
-
-  /** Why this head cannot answer now. */
-  function obstacle(mine: Part): EngineError | null {
-    const missing = [...ringDevices(mine)].filter((id) => {
-      if (id === me) return !successors(mine).every((device) => links.has(device))
-      const view = room?.devices.find(({ device }) => device === id)
-      const { status, presence } = view ?? { presence: 'away' }
-      return presence !== 'here' || status?.phase !== 'ready' || status.plan !== mine.numbered.number
-    })
-    if (missing.length === 0) return null
-    const names = missing.map(
-      (id) => room?.devices.find(({ device }) => device === id)?.name ?? 'a device that left',
-    )
-    return new EngineError('not-ready', `The ring waits for ${names.join(', ')}. Ask again in a moment.`)
-  }
 
   // ── talk ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   function receiveControl(from: DeviceId, message: ControlMessage): void {
-    const head = part?.numbered.plan.head
+    const plan = part?.numbered.plan
     switch (message.type) {
       case 'generate':
       case 'abort':
@@ -248,14 +227,14 @@ export function createDevice(options: DeviceOptions): Device {
       case 'token':
       case 'done':
       case 'chat-failed':
-        if (from === head && asked.has(message.chat)) deliver(message)
+        if (from === plan?.head) questions.deliver(message)
         return
       case 'release':
-        if (from === head) holder?.layers.release(message.session)
+        if (from === plan?.head) holder?.layers.release(message.session)
         return
       case 'session-failed':
-        if (part && head === me && ringDevices(part).has(from)) {
-          part.ring?.fail(new EngineError(message.code, message.message), message.session)
+        if (plan && ringDevices(plan).has(from)) {
+          part?.ring?.fail(new EngineError(message.code, message.message), message.session)
         }
         return
       default:
@@ -265,12 +244,9 @@ export function createDevice(options: DeviceOptions): Device {
   }
 
   function serve(from: DeviceId, request: ChatRequest): void {
-    if (part?.chats) {
-      if (!sessionsSeen.includes(from)) sessionsSeen.push(from)
-      return part.chats.handle(from, request)
-    }
+    if (part?.chats) return part.chats.handle(from, request)
     if (request.type !== 'generate') return
-    const message = 'No model is ready to answer yet. Wait until the room says "ready".'
+    const message = 'No model is ready to answer yet. Ask again when the room is ready.'
     const event: ChatEvent = { type: 'chat-failed', chat: request.chat, code: 'not-ready', message }
     if (from === me) onchat(event)
     else sendControl(from, event)
@@ -279,26 +255,16 @@ export function createDevice(options: DeviceOptions): Device {
   function ask(request: ChatRequest): void {
     const head = part?.numbered.plan.head
     if (head === undefined || head === me) return serve(me, request)
-    if (request.type === 'generate') asked.add(request.chat)
-    if (links.has(head)) return sendControl(head, request)
-    if (request.type === 'generate') loseHead('is not connected')
-  }
-
-  function deliver(event: ChatEvent): void {
-    if (event.type === 'done' || event.type === 'chat-failed') asked.delete(event.chat)
-    onchat(event)
-  }
-
-  function loseHead(how: string): void {
-    const head = room?.devices.find(({ device }) => device === part?.numbered.plan.head)?.name ?? 'The head'
-    const message = `${head}, the device that writes the answers, ${how}. Ask again when the room says "ready".`
-    for (const chat of asked) deliver({ type: 'chat-failed', chat, code: 'device-left', message })
+    if (request.type === 'generate') questions.asked(request.chat)
+    if (links.has(head)) sendControl(head, request)
+    else questions.fail(headLost('is not connected'))
   }
 
   return {
     follow,
     receiveControl,
     ask,
+    dropLink,
     addLink(peer, link) {
       links.get(peer)?.close()
       links.set(peer, link)
@@ -310,7 +276,6 @@ export function createDevice(options: DeviceOptions): Device {
       })
       announce()
     },
-    dropLink,
     modelInUse: () => (part ? (holder?.model.key ?? null) : null),
     close() {
       end(new EngineError('aborted', 'Hearth was closed.'))
@@ -318,37 +283,7 @@ export function createDevice(options: DeviceOptions): Device {
       holder?.free()
     },
   }
-
-  function dropLink(peer: DeviceId): void {
-    if (!links.delete(peer)) return
-    if (part && ringDevices(part).has(peer)) {
-      const name = room?.devices.find(({ device }) => device === peer)?.name ?? 'A device'
-      part.ring?.fail(
-        new EngineError(
-          'device-left',
-          `${name} is gone in the middle of the answer. Ask again when it is back.`,
-        ),
-      )
-      if (peer === part.numbered.plan.head) loseHead('is gone')
-    }
-    announce()
-  }
 }
 
-/** At most one call per interval, and always the last one. */
-function throttled<A extends unknown[]>(intervalMs: number, act: (...args: A) => void): (...args: A) => void {
-  let latest: A | null = null
-  let timer: ReturnType<typeof setTimeout> | null = null
-  return (...args) => {
-    if (timer !== null) {
-      latest = args
-      return
-    }
-    act(...args)
-    timer = setTimeout(() => {
-      timer = null
-      if (latest) act(...latest)
-      latest = null
-    }, intervalMs)
-  }
-}
+const planKey = ({ model }: ModelChoice, { number, plan }: NumberedPlan): string =>
+  JSON.stringify([model, number, plan.head, plan.windows])

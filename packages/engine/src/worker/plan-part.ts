@@ -1,0 +1,37 @@
+/**
+ * What a plan means for one of its devices. Pure.
+ *
+ * @module
+ */
+import type { DeviceId, Plan } from '@hearth/halda'
+import type { NumberedPlan, RoomView } from '../protocol.ts'
+import type { Holding } from './weights-holder.ts'
+
+/** Everybody that hidden states pass through. */
+export function ringDevices(plan: Plan): Set<DeviceId> {
+  return new Set([plan.head, ...plan.windows.map(({ device }) => device)])
+}
+
+/** The layers that a device runs, in running order, and whether it is the head. */
+export function holdingOf(plan: Plan, me: DeviceId): Holding {
+  const layers = plan.windows
+    .filter(({ device }) => device === me)
+    .flatMap((window) => Array.from({ length: window.layers }, (_, i) => window.firstLayer + i))
+  return { layers, head: plan.head === me }
+}
+
+/** Whom a device sends hidden states to. */
+export function successorsOf(plan: Plan, me: DeviceId): DeviceId[] {
+  const order = [plan.head, ...plan.windows.map(({ device }) => device), plan.head]
+  return order.filter((device, i) => device !== me && order[i - 1] === me)
+}
+
+/** Names of the devices that are not ready to run this plan, as the server last told. */
+export function notReady({ number, plan }: NumberedPlan, room: RoomView | null): string[] {
+  return [...ringDevices(plan)].flatMap((id) => {
+    const view = room?.devices.find(({ device }) => device === id)
+    if (!view) return 'a device that left'
+    const { status, presence, name } = view
+    return presence === 'here' && status.phase === 'ready' && status.plan === number ? [] : name
+  })
+}
