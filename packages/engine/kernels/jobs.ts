@@ -24,8 +24,13 @@ const ITEMS: usize = 0x14c
 export const ARGUMENTS: usize = 0x180
 export const SCRATCH_BYTES: usize = 0x10000
 
-/** About 100 µs of polling. A layer's next product comes sooner, the next token of another device's turn does not. */
-const SPINS: i32 = 60000
+/**
+ * Polls before a thread sleeps, a third of a nanosecond each: a layer's next product comes within some 60 µs, the next
+ * token of another device's turn does not. And before the caller sleeps: who has not finished its item by then has
+ * lost its core to another program, and may want this one.
+ */
+const JOB_POLLS: i32 = 200000
+const JOIN_POLLS: i32 = 50000
 
 export const OP_QUIT: i32 = 0
 export const OP_QUANTIZE: i32 = 1
@@ -86,7 +91,7 @@ export function announce(op: i32, items: i32): void {
 export function join(): i32 {
   if (!ASC_FEATURE_THREADS) return 0
   if (alone()) return 0
-  for (let spins = 0; spins < SPINS; spins++) {
+  for (let polls = 0; polls < JOIN_POLLS; polls++) {
     if (atomic.load<i32>(RUNNING) == 0) return atomic.load<i32>(FAILED)
   }
   for (let left = atomic.load<i32>(RUNNING); left != 0; left = atomic.load<i32>(RUNNING)) {
@@ -103,7 +108,7 @@ function alone(): bool {
 /** Waits for the job after number `seen`. @returns its number */
 export function nextJob(seen: i32): i32 {
   if (!ASC_FEATURE_THREADS) return 0
-  for (let spins = 0; spins < SPINS; spins++) {
+  for (let polls = 0; polls < JOB_POLLS; polls++) {
     const epoch = atomic.load<i32>(EPOCH)
     if (epoch != seen) return epoch
   }
