@@ -19,6 +19,8 @@ const callTimeoutMs = 12_000
 /** A server that restarted learns only by and by who is in the room: connections that work are not cut for that. */
 const absenceMs = 30_000
 const hopSamples = 15
+/** One after another on a new connection: the planner wants hop times before the second ping is due. */
+const firstPings = 8
 
 const SealedSignal = v.object({
   call: v.pipe(v.string(), v.maxLength(64)),
@@ -128,6 +130,7 @@ export function createMesh(options: MeshOptions): Mesh {
     if (call.roundTripsMs.length > hopSamples) call.roundTripsMs.shift()
     const sorted = [...call.roundTripsMs].sort((a, b) => a - b)
     onhop(device, sorted[sorted.length >> 1]! / 2)
+    if (call.roundTripsMs.length < firstPings) send(device, { type: 'ping', sentAtMs: performance.now() })
   }
 
   function send(to: DeviceId, message: ControlMessage): void {
