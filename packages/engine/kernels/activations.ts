@@ -82,7 +82,7 @@ export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, at: usize
   a.eights = at + blocks * 108
   a.halves = at + blocks * 112
   if (needs == 0) return 0
-  announce(OP_QUANTIZE, tokens)
+  announce(OP_QUANTIZE, tokens, blocks * 128)
   quantizeItems()
   return join()
 }

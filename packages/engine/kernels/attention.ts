@@ -72,11 +72,12 @@ export function attention(
   job.headDim = headDim
   job.position = position
   job.width = (headDim + 7) & ~7
-  // for a few rows waking threads costs more than storing
-  announce(OP_STORE_KV, rows < 8 ? 1 : kvHeads)
+  announce(OP_STORE_KV, kvHeads, <usize>(rows * kvHeads * job.width * 16))
   storeItems(0)
   if (join()) return 1
-  announce(OP_ATTEND, kvHeads * foursOf(job))
+  const items = kvHeads * foursOf(job)
+  // K and V once for every four queries
+  announce(OP_ATTEND, items, <usize>items * <usize>((position + rows) * job.width * 4))
   attendItems(0)
   return join()
 }
@@ -90,8 +91,7 @@ export function storeItems(thread: i32): void {
   const job = changetype<AttentionJob>(ARGUMENTS)
   const scratch = scratchOf(thread)
   for (let item = take(); item >= 0; item = take()) {
-    if (job.rows >= 8) storeHead(job, item, scratch)
-    else for (let head = 0; head < job.kvHeads; head++) storeHead(job, head, scratch)
+    storeHead(job, item, scratch)
   }
 }
 

@@ -2,7 +2,7 @@
 //
 //   0x0000  nothing: a null pointer stays null
 //   0x0040  counters of the current job, a cache line each (jobs.ts)
-//   0x0140  threads · scratch · op · items
+//   0x0140  threads · scratch · op · items · whether it is shared
 //   0x0180  arguments of the op: a record per op
 //   0x0200  products of a matmul, 16 × 32 bytes
 //   0x0400  the heap, handed out by wasm-memory.ts: weights, caches, vectors, 64 KiB of scratch per thread
@@ -22,7 +22,6 @@ import {
   OP_ROPE,
   OP_STORE_KV,
   OP_SWIGLU,
-  announce,
   currentOp,
   finish,
   nextJob,
@@ -32,7 +31,7 @@ import { normItems, swigluItems } from './norm'
 import { readItems } from './roofline'
 import { ropeItems } from './rope'
 
-export { setUp, abandon } from './jobs'
+export { setUp, abandon, quit } from './jobs'
 export { activationBytes } from './activations'
 export { beginProducts, addProduct, runProducts } from './matmul'
 export { unpackRow } from './weights'
@@ -42,17 +41,12 @@ export { attention } from './attention'
 export { checksum } from './checksum'
 export { readThrough } from './roofline'
 
-/** What every thread but the caller's does, from its start to {@link quit}. */
+/** What every thread but the caller's does, from its start to quit(). */
 export function threadLoop(thread: i32): void {
   for (let job = nextJob(0); currentOp() != OP_QUIT; job = nextJob(job)) {
     takePart(currentOp(), thread)
     finish()
   }
-}
-
-/** Ends the threads. */
-export function quit(): void {
-  announce(OP_QUIT, 0)
 }
 
 function takePart(op: i32, thread: i32): void {

@@ -11,7 +11,7 @@ const RUNNING: usize = 0x80
 const NEXT: usize = 0xc0
 /** Threads asleep on EPOCH: nobody asleep, nobody to wake. */
 const ASLEEP: usize = 0x100
-/** Not zero once a thread has trapped. */
+/** Not zero once a thread has trapped: its job has failed, later ones do without threads. */
 const FAILED: usize = 0x104
 /** Threads, the caller included. */
 const THREADS: usize = 0x140
@@ -19,6 +19,8 @@ const THREADS: usize = 0x140
 const SCRATCH: usize = 0x144
 const OP: usize = 0x148
 const ITEMS: usize = 0x14c
+/** Not zero if the job is everybody's. */
+const SHARED: usize = 0x150
 
 /** The arguments of the job: each op lays its own record over it. */
 export const ARGUMENTS: usize = 0x180
@@ -31,6 +33,9 @@ export const SCRATCH_BYTES: usize = 0x10000
  */
 const JOB_POLLS: i32 = 200000
 const JOIN_POLLS: i32 = 50000
+
+/** Some 3 µs of work: a thread that is awake joins in within one, one that sleeps does not. */
+const WORTH_SHARING: usize = 1 << 16
 
 export const OP_QUIT: i32 = 0
 export const OP_QUANTIZE: i32 = 1
@@ -72,16 +77,26 @@ export function take(): i32 {
   return item < load<i32>(ITEMS) ? item : -1
 }
 
-/** Announces a job of `items` items to all threads. The caller takes its share, then calls {@link join}. */
-export function announce(op: i32, items: i32): void {
+/**
+ * Announces a job of `items` items to all threads; to nobody if it is small. The caller takes its share, then calls
+ * {@link join}.
+ *
+ * @param bytes of memory that the job goes through, roughly: some 20 of them take a nanosecond
+ */
+export function announce(op: i32, items: i32, bytes: usize): void {
   store<i32>(OP, op)
+  const isShared = threads() > 1 && items > 1 && bytes >= WORTH_SHARING && !load<i32>(FAILED)
+  store<i32>(SHARED, isShared ? 1 : 0)
   store<i32>(ITEMS, items)
   if (!ASC_FEATURE_THREADS) {
     store<i32>(NEXT, 0)
     return
   }
   atomic.store<i32>(NEXT, 0)
-  if (alone()) return
+  if (load<i32>(SHARED)) wake()
+}
+
+function wake(): void {
   atomic.store<i32>(RUNNING, threads() - 1)
   atomic.add<i32>(EPOCH, 1)
   if (atomic.load<i32>(ASLEEP) > 0) atomic.notify(EPOCH, -1)
@@ -90,7 +105,7 @@ export function announce(op: i32, items: i32): void {
 /** Returns when every thread has finished the job. @returns 0, or 1 if a thread has failed */
 export function join(): i32 {
   if (!ASC_FEATURE_THREADS) return 0
-  if (alone()) return 0
+  if (!load<i32>(SHARED)) return 0
   for (let polls = 0; polls < JOIN_POLLS; polls++) {
     if (atomic.load<i32>(RUNNING) == 0) return atomic.load<i32>(FAILED)
   }
@@ -100,9 +115,11 @@ export function join(): i32 {
   return atomic.load<i32>(FAILED)
 }
 
-/** A job of one item is not worth waking anybody for. */
-function alone(): bool {
-  return threads() == 1 || (load<i32>(ITEMS) <= 1 && currentOp() != OP_QUIT)
+/** Ends the threads. */
+export function quit(): void {
+  if (!ASC_FEATURE_THREADS) return
+  store<i32>(OP, OP_QUIT)
+  wake()
 }
 
 /** Waits for the job after number `seen`. @returns its number */

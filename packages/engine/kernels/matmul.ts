@@ -39,6 +39,8 @@ class ProductsJob {
   count: i32
   items: i32
   needs: i32
+  /** Of all weights. */
+  bytes: usize
   /** First token of the batch. */
   first: i32
 }
@@ -88,6 +90,7 @@ export function beginProducts(x: usize, tokens: i32, cols: i32, buffer: usize): 
   job.count = 0
   job.items = 0
   job.needs = 0
+  job.bytes = 0
 }
 
 /** Adds out (tokens, rows) = x · Wᵀ + bias, or += with `add`. */
@@ -102,9 +105,11 @@ export function addProduct(out: usize, weights: usize, type: i32, rows: i32, bia
   product.bias = bias
   product.add = add
   // about 32 KiB of weights per item for one token: some microseconds, so that threads finish together
-  const perItem = 32768 / (<i32>groupBytes(type, job.cols) * min(job.tokens, BATCH))
+  const bytes = <i32>groupBytes(type, job.cols)
+  const perItem = 32768 / (bytes * min(job.tokens, BATCH))
   product.chunk = max(1, min(min(perItem, MAX_CHUNK), groups / (threads() * 4)))
   product.firstItem = job.items
+  job.bytes += <usize>groups * <usize>bytes
   job.items += (groups + product.chunk - 1) / product.chunk
   if (!areFloats(type)) job.needs |= meetsBytes(type) ? NEED_BYTES : NEED_SHORTS
 }
@@ -116,7 +121,7 @@ export function runProducts(): i32 {
     const x = job.x + ((<usize>first * <usize>job.cols) << 2)
     if (quantize(x, min(BATCH, job.tokens - first), job.cols, job.needs, job.buffer)) return 1
     job.first = first
-    announce(OP_PRODUCTS, job.items)
+    announce(OP_PRODUCTS, job.items, job.bytes * <usize>activations().tokens)
     productItems(0)
     if (join()) return 1
   }

@@ -20,7 +20,7 @@ export function rmsNorm(out: usize, x: usize, weight: usize, rows: i32, dim: i32
   job.weight = weight
   job.dim = dim
   job.eps = eps
-  announce(OP_NORM, rows)
+  announce(OP_NORM, rows, (<usize>(rows * dim)) << 4)
   normItems()
   return join()
 }
@@ -66,7 +66,7 @@ export function swiglu(gate: usize, up: usize, n: i32): i32 {
   job.gate = gate
   job.up = up
   job.n = n
-  announce(OP_SWIGLU, (n + SWIGLU_CHUNK - 1) / SWIGLU_CHUNK)
+  announce(OP_SWIGLU, (n + SWIGLU_CHUNK - 1) / SWIGLU_CHUNK, (<usize>n) << 4)
   swigluItems()
   return join()
 }

@@ -17,7 +17,7 @@ export function readThrough(from: usize, byteLength: usize): i32 {
   const job = changetype<ReadJob>(ARGUMENTS)
   job.from = from
   job.byteLength = byteLength
-  announce(OP_READ, <i32>((byteLength + ITEM_BYTES - 1) / ITEM_BYTES))
+  announce(OP_READ, <i32>((byteLength + ITEM_BYTES - 1) / ITEM_BYTES), byteLength)
   readItems()
   return join()
 }

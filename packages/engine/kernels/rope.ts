@@ -24,7 +24,7 @@ export function rope(x: usize, turns: usize, rows: i32, heads: i32, headDim: i32
   job.heads = heads
   job.headDim = headDim
   job.adjacent = adjacent
-  announce(OP_ROPE, rows)
+  announce(OP_ROPE, rows, (<usize>(rows * heads * headDim)) << 3)
   ropeItems()
   return join()
 }

@@ -3,8 +3,9 @@ import { createNodeHost } from '../node/wasm-host.ts'
 import { xxh32 } from '../store/checksum.ts'
 import { randomNumbers } from '../testing/random-blocks.ts'
 import { backendContract } from './backend.contract.ts'
+import { createArena } from './wasm-arena.ts'
 import type { WasmHost } from './wasm-host.ts'
-import { arithmetics } from './wasm-kernels.ts'
+import { arithmetics, scratchBytes } from './wasm-kernels.ts'
 import { createWasmBackend } from './wasm.ts'
 
 const host = createNodeHost()
@@ -50,6 +51,28 @@ describe('threads', () => {
     expect(x.values()[63]).toBeCloseTo(2, 5)
     backend.close()
   })
+})
+
+test('a thread that faults fails the job it was in; the next ones do without threads', async () => {
+  const module = await host.compile('simd-threads')
+  const arena = createArena(module, true, 2 ** 24)
+  const thread = await host.spawn({ module, memory: arena.memory, thread: 1 })
+  const [rows, cols] = [4096, 256]
+  const [weights, x, out] = [
+    arena.allocate(rows * cols * 4),
+    arena.allocate(cols * 4),
+    arena.allocate(rows * 4),
+  ]
+  // the caller's scratch is the last of memory, so the thread's lies beyond the end
+  arena.kernels.setUp(2, arena.memory.buffer.byteLength - scratchBytes)
+  const results = Array.from({ length: 200 }, () => {
+    arena.kernels.beginProducts(x, 1, cols, 0)
+    arena.kernels.addProduct(out, weights, 0, rows, 0, 0)
+    return arena.kernels.runProducts()
+  })
+  expect(results.filter((failed) => failed === 1)).toHaveLength(1)
+  expect(results.at(-1)).toBe(0)
+  thread.terminate()
 })
 
 describe('memory', () => {
