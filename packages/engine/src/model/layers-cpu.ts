@@ -14,11 +14,21 @@ import type { Layers } from './layers.ts'
 import { allocateTogether, type ScratchVector } from './scratch.ts'
 import { layerWeights } from './weights.ts'
 
+/** Weights that are in memory only while their layer runs. */
+export interface WeightStream {
+  /** All of the shard's packed bytes, in a region that stays as it is until `release`. */
+  acquire(layer: number): Promise<Region>
+  release(layer: number): void
+}
+
 export type CpuLayers = Layers & {
   /** Takes a layer's weights into use; `region` (all of the shard's packed bytes) is freed when it is unloaded. */
   load(layer: number, shard: Shard, region: Region): void
+  /** Takes a layer into use whose weights come each time it runs. */
+  stream(layer: number, shard: Shard, weights: WeightStream): void
   /** Frees a layer's weights. KV caches stay: the layer may come back. */
   unload(layer: number): void
+  /** Layers with weights of their own, by `load`. */
   loaded(): number[]
   /** Frees everything that was allocated here. */
   free(): void
@@ -35,6 +45,7 @@ export function createLayers(
 ): CpuLayers {
   const scratch = createScratch(backend, config, maxRows)
   const layers = new Map<number, LoadedLayer>()
+  const streamed = new Map<number, { shard: Shard; weights: WeightStream }>()
   const caches = createKvCaches(() => backend.kvCache(config.nKvHeads, config.headDim))
   /** Outside the backend's memory, whose views end when it grows. */
   let result = new Float32Array(maxRows * config.dim)
@@ -42,6 +53,18 @@ export function createLayers(
   function unload(layer: number): void {
     layers.get(layer)?.region.free()
     layers.delete(layer)
+    streamed.delete(layer)
+  }
+
+  /** Calls `use` with the layer's weights: at once where they are held, as soon as they have come where they stream. */
+  async function withWeights(layer: number, use: (weights: LoadedLayer) => void): Promise<void> {
+    const source = streamed.get(layer) ?? notLoaded(layer)
+    const region = await source.weights.acquire(layer)
+    try {
+      use(loadLayer(backend, config, scratch, layer, source.shard, region))
+    } finally {
+      source.weights.release(layer)
+    }
   }
 
   return {
@@ -49,12 +72,16 @@ export function createLayers(
       unload(layer)
       layers.set(layer, loadLayer(backend, config, scratch, layer, shard, region))
     },
+    stream(layer, shard, weights) {
+      unload(layer)
+      streamed.set(layer, { shard, weights })
+    },
     unload,
     loaded: () => [...layers.keys()].toSorted((a, b) => a - b),
 
     async run(a, count) {
       const span = Array.from({ length: count }, (_, i) => a.layer + i)
-      const steps = span.map((layer) => layers.get(layer) ?? notLoaded(layer))
+      for (const layer of span) if (!layers.has(layer) && !streamed.has(layer)) notLoaded(layer)
       // Reserved for all layers before the first one computes, so that a full memory leaves every cache as it was.
       const kv = span.map((layer) => caches.open(a.session, layer, a.position, a.rows))
 
@@ -62,15 +89,23 @@ export function createLayers(
       caches.commit(a.session, span, a.position)
 
       if (result.length < a.hidden.length) result = new Float32Array(a.hidden.length)
-      for (let row = 0; row < a.rows; row += maxRows) {
-        const rows = Math.min(maxRows, a.rows - row)
-        const from = row * config.dim
-        const to = (row + rows) * config.dim
-        scratch.x.values().set(a.hidden.subarray(from, to))
-        for (const [i, layer] of steps.entries()) {
-          runLayer(backend, config, scratch, layer, kv[i]!, rows, a.position + row)
+      let input = a.hidden
+      for (const [i, layer] of span.entries()) {
+        const inPlace = a.rows <= maxRows
+        const run = (weights: LoadedLayer) => {
+          for (let row = 0; row < a.rows; row += maxRows) {
+            const rows = Math.min(maxRows, a.rows - row)
+            const from = row * config.dim
+            const to = (row + rows) * config.dim
+            if (!inPlace || i === 0) scratch.x.values().set(input.subarray(from, to))
+            runLayer(backend, config, scratch, weights, kv[i]!, rows, a.position + row)
+            if (!inPlace || i === span.length - 1) result.set(scratch.x.values().subarray(0, to - from), from)
+          }
         }
-        result.set(scratch.x.values().subarray(0, to - from), from)
+        const held = layers.get(layer)
+        if (held) run(held)
+        else await withWeights(layer, run)
+        input = result
       }
       caches.commit(a.session, span, a.position + a.rows)
       return { ...a, layer: a.layer + count, hidden: result.subarray(0, a.hidden.length) }

@@ -13,6 +13,7 @@ import type { Layers } from '../model/layers.ts'
 import type { Activation, NumberedPlan } from '../protocol.ts'
 import { decodeActivation, encodeActivation, maxRowsPerFrame, type Dtype } from '../wire.ts'
 import type { Link } from './link.ts'
+import { createTurns } from './turns.ts'
 
 /** Rows of one prefill chunk, where frames and models allow: enough to share each weight read, few enough to pipeline. */
 const prefillRows = 64
@@ -65,9 +66,13 @@ function deviceBefore(plan: Plan, layer: number): DeviceId {
   return plan.windows.find((window) => window.firstLayer + window.layers === layer)?.device ?? plan.head
 }
 
-/** A pass is known by where it ends, since only its last row comes back. */
-function passKey(a: Activation): string {
-  return `${a.session}:${a.position + a.rows}`
+/** Rows under way, known by where they end, since only the last one comes back. */
+type Pass = {
+  session: number
+  /** Position after the last row. */
+  end: number
+  resolve(a: Activation): void
+  reject(error: EngineError): void
 }
 
 /** After the last layer only the last row says what comes next; the others need not travel. */
@@ -80,19 +85,12 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed, o
   const { plan } = numbered
   const last = plan.windows.at(-1)!
   const nLayers = last.firstLayer + last.layers
-  const waiting = new Map<
-    string,
-    { resolve(a: Activation): void; reject(error: EngineError): void; session: number }
-  >()
-  let turn = Promise.resolve()
+  const waiting = new Set<Pass>()
+  const chunkRows = Math.min(prefillRows, maxRowsPerFrame(dim, dtype))
   let closed = false
   let droppedFrames = 0
 
-  /** One at a time, in order of arrival. */
-  const take = (a: Activation): Promise<void> => {
-    turn = turn.then(() => step(a)).catch((thrown) => onfailed(a.session, toEngineError(thrown)))
-    return turn
-  }
+  const { take } = createTurns((a) => step(a).catch((thrown) => onfailed(a.session, toEngineError(thrown))))
 
   async function step(a: Activation): Promise<void> {
     if (closed) return
@@ -109,13 +107,25 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed, o
     const next = deviceAt(plan, a.layer)
     const link = linkTo(next)
     if (!link) throw new EngineError('link-lost', 'There is no connection to the next device of the ring.')
-    await link.send(encodeActivation(a, dtype))
+    for (const frame of framesOf(a)) await link.send(encodeActivation(frame, dtype))
   }
 
+  /** As many rows to a frame as fit. */
+  function* framesOf(a: Activation): Generator<Activation> {
+    for (let row = 0; row < a.rows; row += chunkRows) {
+      const rows = Math.min(chunkRows, a.rows - row)
+      const hidden = a.hidden.subarray(row * dim, (row + rows) * dim)
+      yield { ...a, position: a.position + row, rows, hidden }
+    }
+  }
+
+  /** Chunks come back in order, and those that ran as one come back as one. */
   function finish(a: Activation): void {
-    const key = passKey(a)
-    waiting.get(key)?.resolve(a)
-    waiting.delete(key)
+    for (const pass of waiting) {
+      if (pass.session !== a.session || pass.end > a.position + a.rows) continue
+      waiting.delete(pass)
+      pass.resolve(a)
+    }
   }
 
   /** The first layer of the window this device runs after the one at `layer`, in this token or the next. */
@@ -125,21 +135,21 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed, o
   }
 
   function fail(error: EngineError, session?: number): void {
-    for (const [key, pass] of waiting) {
+    for (const pass of waiting) {
       if (session !== undefined && pass.session !== session) continue
-      waiting.delete(key)
+      waiting.delete(pass)
       pass.reject(error)
     }
   }
 
   return {
     plan,
-    chunkRows: Math.min(prefillRows, maxRowsPerFrame(dim, dtype)),
+    chunkRows,
     pass(rows) {
       const a: Activation = { ...rows, plan: numbered.number, layer: 0 }
       const passed = new Promise<Activation>((resolve, reject) => {
         if (closed) throw new EngineError('aborted', 'The ring was closed.')
-        waiting.set(passKey(a), { resolve, reject, session: a.session })
+        waiting.add({ session: a.session, end: a.position + a.rows, resolve, reject })
       })
       // The caller may await `sent` first; a rejection meanwhile is still theirs to see.
       passed.catch(() => {})
