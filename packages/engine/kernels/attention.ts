@@ -1,6 +1,7 @@
 // Causal attention over a paged f16 cache, with a running softmax: no row of scores longer than a page. Four queries that
 // share a KV head go through it together, be they heads of one token or tokens of a prompt: widening K and V to f32
-// costs as much as multiplying them once.
+// costs as much as multiplying them once. What f16 lacks in exponent when widened is made up for in the queries and in
+// the weights of V, of which there are fewer.
 //
 // Page (64 positions), per KV head, 256 · headDim bytes:
 //   K  eight blocks of eight positions, each (headDim, 8) f16: a lane is a position, scores need no sum across lanes
@@ -9,7 +10,17 @@
 // headDim here is that of the model rounded up to 8, the lanes beyond it zero.
 
 import { ARGUMENTS, OP_ATTEND, OP_STORE_KV, announce, join, scratchOf, take } from './jobs'
-import { exp, f16High, f16Low, f16Narrowed, f16Packed, madd, maxF32, sumF32 } from './lanes'
+import {
+  HALF_EXPONENT,
+  exp,
+  f16HighRaw,
+  f16LowRaw,
+  f16Narrowed,
+  f16Packed,
+  madd,
+  maxF32,
+  sumF32,
+} from './lanes'
 
 export const PAGE_POSITIONS: i32 = 64
 
@@ -184,7 +195,7 @@ function gatherQuery(job: AttentionJob, kvHead: i32, first: i32, i: i32, scratch
   const query = min(first + i, job.rows * shared - 1)
   const from = job.q + offsetOf(job, kvHead, query)
   const to = scratch + QUERY + ((<usize>i) << 2)
-  const scale = <f32>1 / sqrt(<f32>job.headDim)
+  const scale = HALF_EXPONENT / sqrt(<f32>job.headDim)
   for (let d: usize = 0; d < <usize>job.headDim; d++)
     store<f32>(to + (d << 4), load<f32>(from + (d << 2)) * scale)
   for (let d = <usize>job.headDim; d < <usize>job.width; d++) store<f32>(to + (d << 4), 0)
@@ -208,8 +219,8 @@ function scorePage(query: usize, page: usize, width: usize, count: i32, scores: 
     let a7 = f32x4.splat(0)
     for (let q = query; q < end; q += 16) {
       const h = v128.load(k)
-      const k0 = f16Low(h)
-      const k1 = f16High(h)
+      const k0 = f16LowRaw(h)
+      const k1 = f16HighRaw(h)
       const q0 = v128.load32_splat(q)
       a0 = madd(k0, q0, a0)
       a1 = madd(k1, q0, a1)
@@ -254,7 +265,7 @@ function weigh(scratch: usize, i: i32, from: i32, count: i32): void {
   let total = f32x4.splat(0)
   for (let p = scores; p < end; p += 16) {
     const weight = exp(f32x4.sub(v128.load(p), largests))
-    v128.store(p, weight)
+    v128.store(p, f32x4.mul(weight, f32x4.splat(HALF_EXPONENT)))
     total = f32x4.add(total, weight)
   }
   const shrink = f32x4.extract_lane(exp(f32x4.splat(before - largest)), 0)
@@ -286,8 +297,8 @@ function addValues(sum: usize, scratch: usize, values: usize, width: usize, coun
     let v = values + (d << 1)
     for (let p = weights; p < end; p += 4) {
       const h = v128.load(v)
-      const v0 = f16Low(h)
-      const v1 = f16High(h)
+      const v0 = f16LowRaw(h)
+      const v1 = f16HighRaw(h)
       const p0 = v128.load32_splat(p)
       a0 = madd(v0, p0, a0)
       a1 = madd(v1, p0, a1)

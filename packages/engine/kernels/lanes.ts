@@ -11,28 +11,36 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c)
 }
 
+/** What f16 bits, moved to where f32 has them, lack in their exponent. */
+export const HALF_EXPONENT: f32 = reinterpret<f32>(0x77800000) // 2^112
+
 /**
- * The first four of eight f16 as f32. The exponent is put right by a multiplication with 2^112, which gets f16's
- * subnormals right as well; infinity and NaN become large numbers, and weights have neither.
+ * The first four of eight f16, times 2^-112: exponent and mantissa are moved as they are, so that subnormals come out
+ * right as well. Infinity and NaN become large numbers; neither weights nor caches have them.
  */
+export function f16LowRaw(h: v128): v128 {
+  return v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(h), 13), i32x4.splat(0x8fffffff))
+}
+
+/** The last four of eight f16, times 2^-112. */
+export function f16HighRaw(h: v128): v128 {
+  return v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(h), 13), i32x4.splat(0x8fffffff))
+}
+
+/** The first four of eight f16 as f32. */
 export function f16Low(h: v128): v128 {
-  return f16Widened(i32x4.extend_low_i16x8_s(h))
+  return f32x4.mul(f16LowRaw(h), f32x4.splat(HALF_EXPONENT))
 }
 
 /** The last four of eight f16 as f32. */
 export function f16High(h: v128): v128 {
-  return f16Widened(i32x4.extend_high_i16x8_s(h))
-}
-
-function f16Widened(h: v128): v128 {
-  const bits = v128.and(i32x4.shl(h, 13), i32x4.splat(0x8fffffff))
-  return f32x4.mul(bits, f32x4.splat(reinterpret<f32>(0x77800000)))
+  return f32x4.mul(f16HighRaw(h), f32x4.splat(HALF_EXPONENT))
 }
 
 /** One f16 as f32. */
 export function f16At(p: usize): f32 {
   const h = <u32>(<i32>load<i16>(p))
-  return reinterpret<f32>((h << 13) & 0x8fffffff) * reinterpret<f32>(0x77800000)
+  return reinterpret<f32>((h << 13) & 0x8fffffff) * HALF_EXPONENT
 }
 
 /**
@@ -41,7 +49,7 @@ export function f16At(p: usize): f32 {
  * Source: the rounding by a magic addition is that of Maratyszcza's FP16 library (fp16_ieee_from_fp32_value).
  */
 export function f16Narrowed(x: v128): v128 {
-  const huge = f32x4.splat(reinterpret<f32>(0x77800000)) // 2^112
+  const huge = f32x4.splat(HALF_EXPONENT)
   const tiny = f32x4.splat(reinterpret<f32>(0x08800000)) // 2^-110
   const base = f32x4.mul(f32x4.mul(f32x4.abs(x), huge), tiny)
   const doubled = i32x4.shl(x, 1)
@@ -57,8 +65,7 @@ export function f16Narrowed(x: v128): v128 {
 
 /** Eight f32 as eight f16. */
 export function f16Packed(low: v128, high: v128): v128 {
-  const even = v128.shuffle<i16>(f16Narrowed(low), f16Narrowed(high), 0, 2, 4, 6, 8, 10, 12, 14)
-  return even
+  return v128.shuffle<i16>(f16Narrowed(low), f16Narrowed(high), 0, 2, 4, 6, 8, 10, 12, 14)
 }
 
 /** The sum of four f32. */

@@ -16,40 +16,40 @@ export function dotQ8_0(weights: usize, groups: i32, a: Activations, out: usize)
   const blocks = a.cols >> 5
   let p = weights
   for (let g = 0; g < groups; g++) {
-    let f0 = f32x4.splat(0),
-      f1 = f32x4.splat(0)
-    let x = a.shorts,
-      scale = a.shortScales
+    let f0 = f32x4.splat(0)
+    let f1 = f32x4.splat(0)
+    let x = a.shorts
+    let scale = a.shortScales
     for (let b = 0; b < blocks; b++) {
-      const d = v128.load(p),
-        xs = v128.load32_splat(scale)
-      let s0 = i32x4.splat(0),
-        s1 = i32x4.splat(0)
-      for (const end = x + 64; x < end; x += 16) {
-        let even = v128.load32_splat(x),
-          odd = v128.load32_splat(x, 4)
-        s0 = step(s0, v128.load(p, 16), even, odd)
-        s1 = step(s1, v128.load(p, 32), even, odd)
-        even = v128.load32_splat(x, 8)
-        odd = v128.load32_splat(x, 12)
-        s0 = step(s0, v128.load(p, 48), even, odd)
-        s1 = step(s1, v128.load(p, 64), even, odd)
-        p += 64
+      const d = v128.load(p)
+      let even0 = i32x4.splat(0)
+      let even1 = i32x4.splat(0)
+      let odd0 = i32x4.splat(0)
+      let odd1 = i32x4.splat(0)
+      p += 16
+      for (const end = x + 64; x < end; x += 8) {
+        const even = v128.load32_splat(x)
+        const odd = v128.load32_splat(x, 4)
+        const w0 = v128.load(p)
+        const w1 = v128.load(p, 16)
+        // even bytes stay in the upper half of their lanes: 16 products up to 2^15 · 4064 fit
+        even0 = i32x4.add(even0, i32x4.dot_i16x8_s(i16x8.shl(w0, 8), even))
+        even1 = i32x4.add(even1, i32x4.dot_i16x8_s(i16x8.shl(w1, 8), even))
+        odd0 = i32x4.add(odd0, i32x4.dot_i16x8_s(i16x8.shr_s(w0, 8), odd))
+        odd1 = i32x4.add(odd1, i32x4.dot_i16x8_s(i16x8.shr_s(w1, 8), odd))
+        p += 32
       }
+      const xs = v128.load32_splat(scale)
+      const s0 = i32x4.add(i32x4.shr_s(even0, 8), odd0)
+      const s1 = i32x4.add(i32x4.shr_s(even1, 8), odd1)
       f0 = madd(f32x4.mul(f32x4.convert_i32x4_s(s0), xs), f16Low(d), f0)
       f1 = madd(f32x4.mul(f32x4.convert_i32x4_s(s1), xs), f16High(d), f1)
-      p += 16
       scale += 4
     }
     v128.store(out, f0)
     v128.store(out, f1, 16)
     out += 32
   }
-}
-
-function step(sum: v128, w: v128, even: v128, odd: v128): v128 {
-  const s0 = i32x4.dot_i16x8_s(i16x8.shr_s(i16x8.shl(w, 8), 8), even)
-  return i32x4.add(sum, i32x4.add(s0, i32x4.dot_i16x8_s(i16x8.shr_s(w, 8), odd)))
 }
 
 /** Unpacks columns [block · 32, (block + count) · 32) for the tiles: 16-bit integers. */
