@@ -86,9 +86,7 @@ export function attention(
   announce(OP_STORE_KV, kvHeads, <usize>(rows * kvHeads * job.width * 16))
   storeItems(0)
   if (join()) return 1
-  const items = kvHeads * foursOf(job)
-  // K and V once for every four queries
-  announce(OP_ATTEND, items, <usize>items * <usize>((position + rows) * job.width * 4))
+  announce(OP_ATTEND, kvHeads * foursOf(job), <usize>((position + rows) * kvHeads * job.width * 4))
   attendItems(0)
   return join()
 }

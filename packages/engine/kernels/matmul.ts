@@ -121,7 +121,7 @@ export function runProducts(): i32 {
     const x = job.x + ((<usize>first * <usize>job.cols) << 2)
     if (quantize(x, min(BATCH, job.tokens - first), job.cols, job.needs, job.buffer)) return 1
     job.first = first
-    announce(OP_PRODUCTS, job.items, job.bytes * <usize>activations().tokens)
+    announce(OP_PRODUCTS, job.items, job.bytes * <usize>min(activations().tokens, 4))
     productItems(0)
     if (join()) return 1
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createNodeHost } from '../node/wasm-host.ts'
 import { xxh32 } from '../store/checksum.ts'
-import { randomNumbers } from '../testing/random-blocks.ts'
+import { randomBlocks, randomNumbers } from '../testing/random-blocks.ts'
 import { backendContract } from './backend.contract.ts'
 import { createArena } from './wasm-arena.ts'
 import type { WasmHost } from './wasm-host.ts'
@@ -76,6 +76,24 @@ test('a thread that faults fails the job it was in; the next ones do without thr
 })
 
 describe('memory', () => {
+  test('weights beyond 2 GiB are read where they lie', async () => {
+    const backend = await createWasmBackend(host, { threads: 2 })
+    const groupBytes = backend.packing.groupBytes('Q8_0', 64)
+    const region = backend.region(3 * 2 ** 30)
+    const x = backend.scratch(64)
+    x.values().set(randomNumbers(1, 64))
+    const [low, high] = [0, 3 * 2 ** 30 - 1024].map((offset) => {
+      const group = region.bytes().subarray(offset, offset + groupBytes)
+      backend.packing.packGroup('Q8_0', 64, 8, randomBlocks(2, 'Q8_0', 8, 64), group)
+      const out = backend.scratch(8)
+      backend.matmul([{ out, w: backend.matrix(region, offset, 'Q8_0', 8, 64) }], x, 1)
+      return out.values().slice()
+    })
+    expect(low!.some((value) => value !== 0)).toBe(true)
+    expect(high).toEqual(low)
+    backend.close()
+  })
+
   test('a budget is kept, with the numbers, and what is held stays good', async () => {
     const backend = await createWasmBackend(host, { threads: 1, maxBytes: 4 * 2 ** 20 })
     const region = backend.region(2 * 2 ** 20)
