@@ -125,14 +125,26 @@ function packQ6_K(source: DataView, from: number, out: DataView, lane: number, b
       const lowShift = j & 2 ? 4 : 0
       const upperShift = (j & 3) * 2
       const steps = to + 144 + j * 192 + lane * 4
-      const nibblesAt = (q: number) => (source.getInt32(low + q * 4, true) >>> lowShift) & nibbles
-      const upperAt = (q: number) => (source.getInt32(upper + q * 4, true) >>> upperShift) & pairs
-      for (let q = 0; q < 4; q++) out.setInt32(steps + q * 32, nibblesAt(q) | (nibblesAt(q + 4) << 4), true)
+      for (let q = 0; q < 4; q++) {
+        const first = nibblesAt(source, low + q * 4, lowShift)
+        out.setInt32(steps + q * 32, first | (nibblesAt(source, low + 16 + q * 4, lowShift) << 4), true)
+      }
       for (let h = 0; h < 2; h++) {
-        const even = (upperAt(2 * h) << 4) | (upperAt(2 * h + 4) << 6)
-        const odd = upperAt(2 * h + 1) | (upperAt(2 * h + 5) << 2)
+        const word = upper + h * 8
+        const even = (pairsAt(source, word, upperShift) << 4) | (pairsAt(source, word + 16, upperShift) << 6)
+        const odd = pairsAt(source, word + 4, upperShift) | (pairsAt(source, word + 20, upperShift) << 2)
         out.setInt32(steps + 128 + h * 32, even | odd, true)
       }
     }
   }
+}
+
+/** The low four bits of each byte of a word, or with shift 4 the high four. */
+function nibblesAt(source: DataView, at: number, shift: number): number {
+  return (source.getInt32(at, true) >>> shift) & nibbles
+}
+
+/** Two bits of each byte of a word. */
+function pairsAt(source: DataView, at: number, shift: number): number {
+  return (source.getInt32(at, true) >>> shift) & pairs
 }
