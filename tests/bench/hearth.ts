@@ -1,0 +1,40 @@
+/**
+ * Hearth in a tab of its own.
+ *
+ * @module
+ */
+import type { Browser, Page } from 'playwright'
+import type { MemoryUse } from '../../packages/engine/src/node/measure-speed.ts'
+import type { AnswerTimes, Contender, Setup } from './contender.ts'
+import { viteUrl } from './vite-url.ts'
+
+const script = viteUrl(new URL('pages/speed.worker.ts', import.meta.url))
+
+export type HearthContender = Contender &
+  Required<Pick<Contender, 'roofline'>> & { memory(): Promise<MemoryUse> }
+
+export async function openHearth(
+  browser: Browser,
+  pagesUrl: string,
+  { url, threads }: Setup,
+): Promise<HearthContender> {
+  const page = await browser.newPage()
+  await page.goto(pagesUrl)
+  const detail = await call<string>(page, 'load', url, threads)
+  return {
+    name: 'hearth',
+    detail,
+    answer: (promptTokens, genTokens) => call<AnswerTimes>(page, 'answer', promptTokens, genTokens),
+    roofline: () => call(page, 'roofline'),
+    memory: () => call(page, 'memory'),
+    close: () => page.close(),
+  }
+}
+
+function call<T>(page: Page, method: string, ...args: unknown[]): Promise<T> {
+  return page.evaluate(([script, method, args]) => window.callWorker(script, method, args), [
+    script,
+    method,
+    args,
+  ] as const) as Promise<T>
+}

@@ -1,0 +1,34 @@
+/**
+ * Model files for one run, made when needed and gone afterwards.
+ *
+ * @module
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { writeSynthFile } from '../../packages/engine/src/node/synth-file.ts'
+import { modelShapes, synthModel, type Recipe } from '../../packages/engine/src/testing/synth/index.ts'
+import { serveFile } from './file-server.ts'
+
+export const shapeName = 'hearth-1.1b'
+
+/** Lets `use` have the model as a file and behind a URL. @param layers instead of the shape's own */
+export async function withModel<T>(
+  type: Recipe,
+  layers: number,
+  use: (model: { file: string; url: string }) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'hearth-bench-'))
+  try {
+    const file = path.join(folder, `${shapeName}-${layers}-${type}.gguf`)
+    await writeSynthFile(file, synthModel({ ...modelShapes[shapeName], nLayers: layers }, type))
+    const server = await serveFile(file)
+    try {
+      return await use({ file, url: server.url })
+    } finally {
+      await server.close()
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
