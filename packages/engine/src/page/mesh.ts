@@ -52,11 +52,16 @@ type Call = {
   phase: LinkPhase
   startedAtMs: number
   heardAtMs: number
+  /** Pings that no pong has answered yet, by when they were sent. */
+  pingedAtMs: number[]
   roundTripsMs: number[]
 }
 
 export interface Mesh {
-  /** Who is in the room now, this device left out. Calls newcomers' way only on the first call of a page. */
+  /**
+   * Who is here now, this device left out; a device that is away would never get the call. Calls newcomers' way only on
+   * the first call of a page.
+   */
   update(devices: readonly DeviceId[]): void
   receiveSignal(from: DeviceId, signal: unknown): void
   send(to: DeviceId, message: ControlMessage): void
@@ -70,7 +75,11 @@ export function createMesh(options: MeshOptions): Mesh {
   let present: readonly DeviceId[] = []
   /** When a device was last seen in the room. */
   const seenAtMs = new Map<DeviceId, number>()
+  const uncalledSinceMs = new Map<DeviceId, number>()
+  /** Devices that fell silent or never answered, until they do. */
+  const unreached = new Set<DeviceId>()
   let greeted = false
+  let closed = false
 
   function start(device: DeviceId, id: string, mine: boolean): Call {
     hangUp(device)
@@ -81,6 +90,7 @@ export function createMesh(options: MeshOptions): Mesh {
       phase: 'connecting',
       startedAtMs: now,
       heardAtMs: now,
+      pingedAtMs: [],
       roundTripsMs: [],
     }
     call.peer = createPeer({
@@ -90,8 +100,9 @@ export function createMesh(options: MeshOptions): Mesh {
       onopen() {
         call.phase = 'open'
         call.heardAtMs = performance.now()
+        unreached.delete(device)
         send(device, { type: 'hello', version: protocolVersion })
-        send(device, { type: 'ping', sentAtMs: performance.now() })
+        ping(device, call as Call)
         onchange()
       },
       ontext: (text) => receive(device, call as Call, text),
@@ -120,17 +131,27 @@ export function createMesh(options: MeshOptions): Mesh {
     const message = parseControlMessage(text)
     if (message === null) return
     if (message.type === 'ping') send(device, { type: 'pong', sentAtMs: message.sentAtMs })
-    else if (message.type === 'pong') noteRoundTrip(device, call, performance.now() - message.sentAtMs)
+    else if (message.type === 'pong') notePong(device, call, message.sentAtMs)
     else if (message.type === 'hello' && message.version !== protocolVersion) call.peer.close()
     else oncontrol(device, message)
   }
 
-  function noteRoundTrip(device: DeviceId, call: Call, roundTripMs: number): void {
-    call.roundTripsMs.push(roundTripMs)
+  function ping(device: DeviceId, call: Call): void {
+    const sentAtMs = performance.now()
+    call.pingedAtMs.push(sentAtMs)
+    send(device, { type: 'ping', sentAtMs })
+  }
+
+  /** Only what answers a ping is believed: a pong made up would make up a hop time. */
+  function notePong(device: DeviceId, call: Call, sentAtMs: number): void {
+    const answered = call.pingedAtMs.indexOf(sentAtMs)
+    if (answered < 0) return
+    call.pingedAtMs.splice(0, answered + 1)
+    call.roundTripsMs.push(performance.now() - sentAtMs)
     if (call.roundTripsMs.length > hopSamples) call.roundTripsMs.shift()
     const sorted = [...call.roundTripsMs].sort((a, b) => a - b)
     onhop(device, sorted[sorted.length >> 1]! / 2)
-    if (call.roundTripsMs.length < firstPings) send(device, { type: 'ping', sentAtMs: performance.now() })
+    if (call.roundTripsMs.length < firstPings) ping(device, call)
   }
 
   function send(to: DeviceId, message: ControlMessage): void {
@@ -143,11 +164,15 @@ export function createMesh(options: MeshOptions): Mesh {
   function look(device: DeviceId, call: Call, now: number): void {
     if (now - (seenAtMs.get(device) ?? call.startedAtMs) > absenceMs) return hangUp(device)
     if (call.phase === 'open' && now - call.heardAtMs <= silentAfterMs) {
-      return send(device, { type: 'ping', sentAtMs: now })
+      return ping(device, call)
     }
+    // The server hears complaints about devices of the plan alone, and a plan may have come since the last one.
+    const isSilent = unreached.has(device) && now - call.startedAtMs > silentAfterMs
+    if (isSilent && present.includes(device)) onsilent(device)
     if (call.phase === 'connecting' && now - call.startedAtMs <= callTimeoutMs) return
     if (call.phase !== 'failed') {
       call.phase = 'failed'
+      unreached.add(device)
       call.peer.close()
       onclosed(device)
       onsilent(device)
@@ -164,9 +189,12 @@ export function createMesh(options: MeshOptions): Mesh {
     if (frozenMs > pingEveryMs) for (const call of calls.values()) call.heardAtMs += frozenMs
     tickedAtMs = now
     for (const device of present) {
+      const uncalledMs = now - (uncalledSinceMs.get(device) ?? now)
       seenAtMs.set(device, now)
-      // Nobody called: an end's first view of the room may have come before the other's.
-      if (!calls.has(device) && callsBack(device)) start(device, crypto.randomUUID(), true)
+      if (calls.has(device)) uncalledSinceMs.delete(device)
+      // Nobody called: an end's first view of the room may have come before the other's, or the other end cannot call.
+      else if (callsBack(device) || uncalledMs > callTimeoutMs) start(device, crypto.randomUUID(), true)
+      else if (uncalledMs === 0) uncalledSinceMs.set(device, now)
     }
     for (const [device, call] of calls) look(device, call, now)
   }, pingEveryMs)
@@ -179,20 +207,26 @@ export function createMesh(options: MeshOptions): Mesh {
     },
     receiveSignal(from, value) {
       const parsed = v.safeParse(SealedSignal, value)
-      if (!parsed.success || from === me) return
+      if (!parsed.success || from === me || closed) return
       const { call: id, signal } = parsed.output
       const current = calls.get(from)
       if (signal.type === 'offer' && current?.id !== id) {
         const bothCalled = current?.mine === true && current.phase === 'connecting'
-        if (bothCalled && me < from) return
+        // This call stands, but its offer may have gone to a page that was just being left: it is made again.
+        if (bothCalled && me < from) return void start(from, crypto.randomUUID(), true)
         start(from, id, false)
       }
       const call = calls.get(from)
       if (call?.id === id) call.peer.signal(signal as Parameters<Peer['signal']>[0])
     },
     send,
-    phases: () => Object.fromEntries([...calls].map(([device, { phase }]) => [device, phase])),
+    // The next try of a connection that failed is no news until it succeeds.
+    phases: () =>
+      Object.fromEntries(
+        [...calls].map(([device, { phase }]) => [device, unreached.has(device) ? 'failed' : phase]),
+      ),
     close() {
+      closed = true
       clearInterval(timer)
       for (const device of calls.keys()) hangUp(device)
     },

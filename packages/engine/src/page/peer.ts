@@ -25,6 +25,7 @@ export type PeerOptions = {
 }
 
 export interface Peer {
+  /** What is no signal ends the connection. */
   signal(signal: SignalData): void
   /** Dropped when the connection is not open: control messages are repeated or do not matter without a peer. */
   send(text: string): void
@@ -51,10 +52,19 @@ export function createPeer(options: PeerOptions): Peer {
   peer.on('close', options.onclose)
   return {
     signal: (signal) => {
-      if (!peer.destroyed) peer.signal(signal)
+      if (peer.destroyed) return
+      try {
+        peer.signal(signal)
+      } catch (thrown) {
+        peer.destroy(thrown as Error)
+      }
     },
     send: (text) => {
-      if (peer.connected) peer.send(text)
+      try {
+        if (peer.connected) peer.send(text)
+      } catch {
+        // The channel is closing and will say so in a moment.
+      }
     },
     close: () => void peer.destroy(),
   }
