@@ -2,28 +2,35 @@
 //
 //   0x0000  nothing: a null pointer stays null
 //   0x0040  counters of the current job, a cache line each (jobs.ts)
-//   0x0140  threads · scratch · op · items · whether it is shared
+//   0x0140  threads · scratch · op · items · whether it is shared · which arena this is, and whose job it is
 //   0x0180  arguments of the op: a record per op
 //   0x0200  products of a matmul, 16 × 32 bytes
-//   0x0400  the heap, handed out by wasm-memory.ts: weights, caches, vectors, 64 KiB of scratch per thread
+//   0x0400  the heap, handed out by wasm-heap.ts: weights, caches, vectors, 64 KiB of scratch per thread
 //
 // The caller's thread writes a job, all threads take items of it, the caller returns when the last is done. Pointers and
 // sizes in, nothing allocated.
+//
+// A memory spans 4 GiB at most, so there may be several: arenas, over each of which every thread has an instance of the
+// kernels. A job and all that it touches lie in one arena. Threads wait in arena 0; when the job is in another one, they
+// are called there and go over to their instance of that arena.
 
 import { quantizeItems } from './activations'
 import { attendItems, storeItems } from './attention'
 import {
   OP_ATTEND,
+  OP_ELSEWHERE,
+  OP_LEAVE,
   OP_NORM,
   OP_PRODUCTS,
   OP_QUANTIZE,
-  OP_QUIT,
   OP_READ,
   OP_ROPE,
   OP_STORE_KV,
   OP_SWIGLU,
+  currentArena,
   currentOp,
-  finish,
+  enter,
+  leave,
   nextJob,
 } from './jobs'
 import { productItems } from './matmul'
@@ -31,7 +38,7 @@ import { normItems, swigluItems } from './norm'
 import { readItems } from './roofline'
 import { ropeItems } from './rope'
 
-export { setUp, abandon, quit } from './jobs'
+export { setUp, lastJob, announceFor, joinThreads, leave, abandon } from './jobs'
 export { activationBytes } from './activations'
 export { beginProducts, addProduct, runProducts } from './matmul'
 export { unpackRow } from './weights'
@@ -41,15 +48,34 @@ export { attention } from './attention'
 export { checksum } from './checksum'
 export { readThrough } from './roofline'
 
+/** {@link takePart} of the same thread's instance over another arena. */
+@external("arenas", "takePart")
+declare function takePartIn(arena: i32, thread: i32): void
+
 /** What every thread but the caller's does, from its start to quit(). */
 export function threadLoop(thread: i32): void {
   for (let job = nextJob(0); currentOp() != OP_QUIT; job = nextJob(job)) {
+    if (!enter()) continue
     takePart(currentOp(), thread)
-    finish()
+    leave()
   }
 }
 
-function takePart(op: i32, thread: i32): void {
+function takePartIn(arena: i32, thread: i32): void
+
+/** What every thread but the caller's does in arena 0, from the job after number `seen` until it is let go by leave(). */
+export function threadLoop(thread: i32, seen: i32): void {
+  for (let job = nextJob(seen); currentOp() != OP_LEAVE; job = nextJob(job)) {
+    if (currentOp() == OP_ELSEWHERE) takePartIn(currentArena(), thread)
+    else takePart(thread)
+    finish()
+  }
+  finish()
+}
+
+/** Takes items of this arena's job until none is left. */
+export function takePart(thread: i32): void {
+  const op = currentOp()
   if (op == OP_PRODUCTS) productItems(thread)
   else if (op == OP_ATTEND) attendItems(thread)
   else if (op == OP_QUANTIZE) quantizeItems()

@@ -1,12 +1,14 @@
-// One job at a time, shared by all threads: the caller writes what is to be done, everybody takes items until none is
-// left, the caller waits for the last. Between jobs threads spin for a moment, then sleep.
+// One job at a time: the caller writes what is to be done and opens the job; whoever is awake enters and takes items
+// until none is left; the caller closes the job and waits for those inside. Nobody waits for a thread that has not come:
+// waking one takes longer than many a job. Between jobs threads poll for a moment, then sleep.
 //
 // Addresses below are those of the memory map in index.ts. Each counter has a cache line of its own.
 
 /** Counts jobs; threads sleep on it. */
 const EPOCH: usize = 0x40
-/** Threads that have not finished the job; the caller sleeps on it. */
-const RUNNING: usize = 0x80
+/** Threads inside the job, plus CLOSED unless it is open; the caller sleeps on it. */
+const INSIDE: usize = 0x80
+const CLOSED: i32 = -0x40000000
 /** The next item to take. */
 const NEXT: usize = 0xc0
 /** Threads asleep on EPOCH: nobody asleep, nobody to wake. */
@@ -21,23 +23,27 @@ const OP: usize = 0x148
 const ITEMS: usize = 0x14c
 /** Not zero if the job is everybody's. */
 const SHARED: usize = 0x150
+/** Number of this arena. Threads listen to arena 0; the job of another one is announced there. */
+const ARENA: usize = 0x154
+/** Whose job it is, if it is OP_ELSEWHERE. */
+const WHERE: usize = 0x158
 
 /** The arguments of the job: each op lays its own record over it. */
 export const ARGUMENTS: usize = 0x180
 export const SCRATCH_BYTES: usize = 0x10000
 
 /**
- * Polls before a thread sleeps, a third of a nanosecond each: a layer's next product comes within some 60 µs, the next
+ * Polls before a thread sleeps, a third of a nanosecond each: a layer's next product comes within some 100 µs, the next
  * token of another device's turn does not. And before the caller sleeps: who has not finished its item by then has
  * lost its core to another program, and may want this one.
  */
-const JOB_POLLS: i32 = 200000
+const JOB_POLLS: i32 = 300000
 const JOIN_POLLS: i32 = 50000
 
 /** Some 3 µs of work: a thread that is awake joins in within one, one that sleeps does not. */
 const WORTH_SHARING: usize = 1 << 16
 
-export const OP_QUIT: i32 = 0
+export const OP_LEAVE: i32 = 0
 export const OP_QUANTIZE: i32 = 1
 export const OP_PRODUCTS: i32 = 2
 export const OP_STORE_KV: i32 = 3
@@ -46,9 +52,19 @@ export const OP_NORM: i32 = 5
 export const OP_ROPE: i32 = 6
 export const OP_SWIGLU: i32 = 7
 export const OP_READ: i32 = 8
+export const OP_ELSEWHERE: i32 = 9
 
-/** Called once, before threads start. Memory is zero elsewhere. */
-export function setUp(threads: i32, scratch: usize): void {
+// Of the same thread's instance over arena 0 (src/backend/wasm-instances.ts).
+/** {@link announceFor} */
+@external("arenas", "announce")
+declare function announceInFirst(arena: i32): i32
+/** {@link joinThreads} */
+@external("arenas", "join")
+declare function joinInFirst(): i32
+
+/** Called while no thread is in its loop. Memory is zero elsewhere. */
+export function setUp(arena: i32, threads: i32, scratch: usize): void {
+  store<i32>(ARENA, arena)
   store<i32>(THREADS, threads)
   store<usize>(SCRATCH, scratch)
 }
@@ -63,6 +79,11 @@ export function scratchOf(thread: i32): usize {
 
 export function currentOp(): i32 {
   return load<i32>(OP)
+}
+
+/** The arena whose job OP_ELSEWHERE is. */
+export function currentArena(): i32 {
+  return load<i32>(WHERE)
 }
 
 /** The next item of the job, or -1 when all are taken. */
@@ -93,24 +114,36 @@ export function announce(op: i32, items: i32, bytes: usize): void {
     return
   }
   atomic.store<i32>(NEXT, 0)
-  if (load<i32>(SHARED)) wake()
+  if (!load<i32>(SHARED)) return
+  const arena = load<i32>(ARENA)
+  if (arena == 0) wake()
+  else store<i32>(SHARED, announceInFirst(arena))
+}
+
+/** In arena 0: announces the job that was written in another one. @returns 0 if there are no threads any more */
+export function announceFor(arena: i32): i32 {
+  if (load<i32>(FAILED)) return 0
+  store<i32>(OP, OP_ELSEWHERE)
+  store<i32>(WHERE, arena)
+  wake()
+  return 1
 }
 
 function wake(): void {
-  atomic.store<i32>(RUNNING, threads() - 1)
+  atomic.store<i32>(INSIDE, 0)
   atomic.add<i32>(EPOCH, 1)
   if (atomic.load<i32>(ASLEEP) > 0) atomic.notify(EPOCH, -1)
 }
 
-/** Returns when every thread has finished the job. @returns 0, or 1 if a thread has failed */
+/** Returns when nobody works on the job any more. @returns 0, or 1 if a thread has failed */
 export function join(): i32 {
   if (!ASC_FEATURE_THREADS) return 0
   if (!load<i32>(SHARED)) return 0
-  for (let polls = 0; polls < JOIN_POLLS; polls++) {
-    if (atomic.load<i32>(RUNNING) == 0) return atomic.load<i32>(FAILED)
-  }
-  for (let left = atomic.load<i32>(RUNNING); left != 0; left = atomic.load<i32>(RUNNING)) {
-    atomic.wait<i32>(RUNNING, left, -1)
+  let inside = atomic.add<i32>(INSIDE, CLOSED) + CLOSED
+  for (let polls = 0; polls < JOIN_POLLS && inside != CLOSED; polls++) inside = atomic.load<i32>(INSIDE)
+  while (inside != CLOSED) {
+    atomic.wait<i32>(INSIDE, inside, -1)
+    inside = atomic.load<i32>(INSIDE)
   }
   return atomic.load<i32>(FAILED)
 }
@@ -139,15 +172,26 @@ export function nextJob(seen: i32): i32 {
   return epoch
 }
 
-/** This thread has done its share. */
-export function finish(): void {
-  if (!ASC_FEATURE_THREADS) return
-  if (atomic.sub<i32>(RUNNING, 1) == 1) atomic.notify(RUNNING, 1)
+/** @returns false if the job was closed before this thread came */
+export function enter(): bool {
+  if (!ASC_FEATURE_THREADS) return false
+  let inside = atomic.load<i32>(INSIDE)
+  while (inside >= 0) {
+    const was = atomic.cmpxchg<i32>(INSIDE, inside, inside + 1)
+    if (was == inside) return true
+    inside = was
+  }
+  return false
 }
 
-/** For a thread that has trapped: nobody waits for it, and everybody knows. */
+export function leave(): void {
+  if (!ASC_FEATURE_THREADS) return
+  if (atomic.sub<i32>(INSIDE, 1) == CLOSED + 1) atomic.notify(INSIDE, 1)
+}
+
+/** For a thread that has trapped, inside a job: nobody waits for it, and everybody knows. */
 export function abandon(): void {
   if (!ASC_FEATURE_THREADS) return
   atomic.store<i32>(FAILED, 1)
-  finish()
+  leave()
 }

@@ -1,12 +1,12 @@
 /**
- * One WebAssembly.Memory, the kernels over it and the heap in it. A backend has one arena now; addresses are always
- * those of an arena, so that a device with more memory than one can span may have several.
+ * One WebAssembly.Memory, the kernels over it and the heap in it.
  *
  * @module
  */
 import { EngineError } from '../errors.ts'
+import { createBuffer } from './wasm-buffer.ts'
 import { createHeap } from './wasm-heap.ts'
-import { heapStart, type Kernels } from './wasm-kernels.ts'
+import { heapStart, scratchBytes, type Kernels } from './wasm-kernels.ts'
 
 const pageBytes = 65_536
 /** 4 GiB less a page, so that the end of memory is an address too. */
@@ -14,26 +14,50 @@ const mostPages = 65_535
 /** Memory grows by at least so much: growing is a system call, untouched memory is free. */
 const growthPages = 256
 
-export type Arena = {
+/** Memory to be handed out. */
+export type Space = {
+  /** Bytes handed out now. */
+  used(): number
+  /** An address, a multiple of 64; null when there is no room. What lies there is undefined. */
+  tryAllocate(byteLength: number): number | null
+  /** @throws EngineError 'out-of-memory' */
+  allocate(byteLength: number): number
+  free(address: number): void
+}
+
+export type Arena = Space & {
   readonly memory: WebAssembly.Memory
+  /** The caller's instance. */
   readonly kernels: Kernels
   /** What it may hold at most. */
   readonly maxBytes: number
-  /** Bytes handed out now. */
-  used(): number
-  /** An address, a multiple of 64. What lies there is undefined. @throws EngineError 'out-of-memory' */
-  allocate(byteLength: number): number
-  free(address: number): void
+  /** To be called while threads are outside their loops. @throws EngineError 'out-of-memory', and nothing changed */
+  setThreads(count: number): void
   /** Views. Take them afresh after anything was allocated. */
   bytes(address: number, length: number): Uint8Array
   floats(address: number, length: number): Float32Array
   words(address: number, length: number): Uint32Array
 }
 
-/** @param maxBytes what the arena may hold at most; less when the browser does not reserve as much */
-export function createArena(module: WebAssembly.Module, shared: boolean, maxBytes: number): Arena {
+/** What all arenas of a backend may hold together. */
+export type Budget = { used(): number; readonly maxBytes: number }
+
+export type ArenaOptions = {
+  /** Its place among the arenas. */
+  number: number
+  /** @throws RangeError when there is no room for another instance */
+  instantiate(memory: WebAssembly.Memory): Kernels
+  shared: boolean
+  /** What it may hold at most; less when the browser does not reserve as much. */
+  maxBytes: number
+  budget: Budget
+  threads: number
+}
+
+/** @throws EngineError 'out-of-memory' when not even a small memory can be had; RangeError of `instantiate` */
+export function createArena(options: ArenaOptions): Arena {
+  const { number, instantiate, shared, maxBytes, budget, threads } = options
   const { memory, maximum } = reserve(shared, Math.min(mostPages, Math.ceil(maxBytes / pageBytes)))
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
 
   const heap = createHeap(heapStart, (end) => {
     const missing = Math.ceil((end - memory.buffer.byteLength) / pageBytes)
@@ -44,17 +68,27 @@ export function createArena(module: WebAssembly.Module, shared: boolean, maxByte
     )
   })
 
-  return {
-    memory,
-    kernels: exports as Kernels,
-    maxBytes: maximum * pageBytes,
+  const space: Space = {
     used: heap.used,
-    allocate(byteLength) {
-      const address = byteLength <= maximum * pageBytes ? heap.allocate(byteLength) : null
-      if (address === null) throw outOfMemory(byteLength, heap.used(), maximum * pageBytes)
-      return address
+    tryAllocate(byteLength) {
+      const fits = byteLength <= maximum * pageBytes && byteLength <= budget.maxBytes - budget.used()
+      return fits ? heap.allocate(byteLength) : null
     },
+    allocate: (byteLength) => space.tryAllocate(byteLength) ?? outOfMemory(byteLength, budget),
     free: heap.free,
+  }
+  const scratch = createBuffer(space)
+  scratch.at(threads * scratchBytes)
+  const kernels = instantiate(memory)
+  const setThreads = (count: number) => kernels.setUp(number, count, scratch.at(count * scratchBytes))
+  setThreads(threads)
+
+  return {
+    ...space,
+    memory,
+    kernels,
+    maxBytes: maximum * pageBytes,
+    setThreads,
     bytes: (address, length) => new Uint8Array(memory.buffer, address, length),
     floats: (address, length) => new Float32Array(memory.buffer, address, length),
     words: (address, length) => new Uint32Array(memory.buffer, address, length),
@@ -90,10 +124,12 @@ function grow(memory: WebAssembly.Memory, pages: number, needed: number): boolea
   }
 }
 
-export function outOfMemory(byteLength: number, used: number, most: number): EngineError {
-  return new EngineError(
+/** @throws EngineError 'out-of-memory', always */
+export function outOfMemory(byteLength: number, budget: Budget): never {
+  const most = Number.isFinite(budget.maxBytes) ? `; the engine may hold ${mib(budget.maxBytes)}` : ''
+  throw new EngineError(
     'out-of-memory',
-    `This device could not find ${mib(byteLength)} of memory beside the ${mib(used)} in use; the engine may hold ${mib(most)}. Close other tabs or programs, or let another device hold more of the model.`,
+    `This device could not find ${mib(byteLength)} of memory beside the ${mib(budget.used())} in use${most}. Close other tabs or programs, or let another device hold more of the model.`,
   )
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Arena } from './wasm-arena.ts'
+import type { Space } from './wasm-arena.ts'
 
 /** Memory that is taken once, and again only when more is needed. What lay in it is lost then. */
 export type Buffer = {
@@ -11,14 +11,14 @@ export type Buffer = {
   at(byteLength: number): number
 }
 
-export function createBuffer(arena: Arena): Buffer {
+export function createBuffer(space: Space): Buffer {
   let address = 0
   let held = 0
   return {
     at(byteLength) {
       if (byteLength <= held) return address
-      const wider = arena.allocate(byteLength)
-      if (held > 0) arena.free(address)
+      const wider = space.allocate(byteLength)
+      if (held > 0) space.free(address)
       address = wider
       held = byteLength
       return address

@@ -28,7 +28,11 @@ export function createWebHost(): WasmHost {
 function spawn(start: ThreadStart): Promise<Thread> {
   const worker = new Worker(new URL('./wasm-thread.ts', import.meta.url), { type: 'module' })
   return new Promise((resolve, reject) => {
-    worker.addEventListener('message', () => resolve(worker), { once: true })
+    const thread: Thread = {
+      enter: (entry) => worker.postMessage(entry),
+      terminate: () => worker.terminate(),
+    }
+    worker.addEventListener('message', () => resolve(thread), { once: true })
     worker.addEventListener('error', (event) => reject(new Error(event.message || 'a worker did not start')))
     worker.postMessage(start)
   })

@@ -6,9 +6,13 @@
 
 /** Addresses and sizes are i32: JavaScript may pass any number below 2^32. What returns `Failed` says 1 if a thread died. */
 export type Kernels = {
-  setUp(threads: number, scratch: number): void
-  threadLoop(thread: number): void
-  quit(): void
+  setUp(arena: number, threads: number, scratch: number): void
+  threadLoop(thread: number, seen: number): void
+  leave(): Failed
+  lastJob(): number
+  takePart(thread: number): void
+  announceFor(arena: number): 0 | 1
+  joinThreads(): Failed
   abandon(): void
   activationBytes(tokens: number, cols: number): number
   beginProducts(x: number, tokens: number, cols: number, buffer: number): void

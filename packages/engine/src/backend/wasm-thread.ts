@@ -1,21 +1,29 @@
 /**
- * A thread of the WASM backend in a browser: a nested worker that runs the kernels' loop until the backend is closed.
+ * A thread of the WASM backend in a browser: a nested worker that runs the kernels' loop until it is let go.
  *
  * @module
  */
-import type { ThreadStart } from './wasm-host.ts'
+import type { ThreadEntry, ThreadStart } from './wasm-host.ts'
+import { createInstances } from './wasm-instances.ts'
 import type { Kernels } from './wasm-kernels.ts'
 
-addEventListener('message', (event: MessageEvent<ThreadStart>) => {
-  const { module, memory, thread } = event.data
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
-  const kernels = exports as Kernels
+let memories: readonly WebAssembly.Memory[]
+let kernels: Kernels
+let thread: number
+
+addEventListener('message', ({ data }: MessageEvent<ThreadStart | ThreadEntry>) => {
+  memories = data.memories
+  if ('seen' in data) return work(data.seen)
+  thread = data.thread
+  kernels = createInstances(data.module, (arena) => memories[arena]!)(0)
   postMessage('ready')
+})
+
+function work(seen: number): void {
   try {
-    kernels.threadLoop(thread)
+    kernels.threadLoop(thread, seen)
   } catch (thrown) {
     kernels.abandon()
     throw thrown
   }
-  close()
-})
+}

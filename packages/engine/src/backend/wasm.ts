@@ -8,141 +8,116 @@
 import { EngineError } from '../errors.ts'
 import { weightTypes } from '../gguf/quant.ts'
 import type { Backend, Product, Region, Vector } from './backend.ts'
-import { createArena, type Arena } from './wasm-arena.ts'
-import { createBuffer } from './wasm-buffer.ts'
-import type { Thread, WasmHost } from './wasm-host.ts'
+import type { Arena } from './wasm-arena.ts'
+import { createArenas, type Arenas, type Place } from './wasm-arenas.ts'
+import { behind, createHandles } from './wasm-handles.ts'
+import type { WasmHost } from './wasm-host.ts'
 import {
   batchTokens,
   chooseArithmetic,
   maxHeadDim,
   maxProducts,
   sayArithmetic,
-  scratchBytes,
   type Arithmetic,
   type Failed,
 } from './wasm-kernels.ts'
 import { createKvCache } from './wasm-kv-cache.ts'
 import { wasmPacking } from './wasm-packing.ts'
 import { createRopeTurns } from './wasm-rope-turns.ts'
+import { createThreads, type Threads } from './wasm-threads.ts'
+import { createWorkplace, type Workplace } from './wasm-workplace.ts'
 
 export type WasmBackendOptions = {
   /** The caller's included. One if the page cannot share memory. */
   threads: number
-  /** What weights, caches and scratch may take; as much as one memory can hold, by default. */
+  /** What weights, caches and scratch may take together; as much as the machine gives, by default. */
   maxBytes?: number
   /** Instead of the one that suits the machine: for tests and benches. */
   arithmetic?: Arithmetic
+  /** What one memory may span, 4 GiB by default: for tests, where several must do with less. */
+  arenaBytes?: number
 }
 
 export type WasmBackend = Backend & {
+  /** The caller's included. */
+  readonly threads: number
+  /**
+   * From now on with so many threads, or as many as the machine grants; without shared memory with one. No operation
+   * may be asked for until it is done.
+   */
+  setThreads(count: number): Promise<void>
   /** XXH32 of bytes in this backend's memory: a region's, say. */
   checksum(bytes: Uint8Array): number
   /** Reads a region as products do, and does nothing with it: what memory gives, for benches to divide by. */
   readThrough(region: Region): void
 }
 
-/** @throws EngineError 'out-of-memory' when not even the smallest memory can be had */
+/** @throws EngineError 'out-of-memory' when not even a small memory can be had */
 export async function createWasmBackend(host: WasmHost, options: WasmBackendOptions): Promise<WasmBackend> {
-  const { maxBytes = Infinity, arithmetic = chooseArithmetic() } = options
+  const { maxBytes = Infinity, arenaBytes = 2 ** 32, arithmetic = chooseArithmetic() } = options
   const shared = host.sharedMemory && options.threads > 1
   const module = await host.compile(shared ? `${arithmetic}-threads` : arithmetic)
-  const arena = createArena(module, shared, maxBytes)
-  const threads = shared ? await startThreads(host, module, arena.memory, options.threads) : []
-  const count = threads.length + 1
-  arena.kernels.setUp(count, arena.allocate(count * scratchBytes))
-  const detail = `WASM, ${sayArithmetic[arithmetic]}, ${count === 1 ? 'one thread' : `${count} threads`}`
-  return backendOf(arena, detail, () => {
-    if (threads.length > 0) arena.kernels.quit()
-    for (const thread of threads) thread.terminate()
-  })
+  const arenas = createArenas({ module, shared, maxBytes, arenaBytes })
+  const threads = shared ? createThreads(host, module, arenas) : null
+  await threads?.setCount(options.threads)
+  return backendOf(arenas, threads, sayArithmetic[arithmetic])
 }
 
-/** As many threads as the browser grants: one that does not start is done without. */
-async function startThreads(
-  host: WasmHost,
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  count: number,
-): Promise<Thread[]> {
-  const threads: Thread[] = []
-  for (let thread = 1; thread < count; thread++) {
-    try {
-      threads.push(await host.spawn({ module, memory, thread }))
-    } catch {
-      break
-    }
-  }
-  return threads
-}
-
-function backendOf(arena: Arena, detail: string, endThreads: () => void): WasmBackend {
-  const { kernels } = arena
-  const addresses = new WeakMap<object, number>()
-  const activations = createBuffer(arena)
-  const turns = createRopeTurns(arena)
+function backendOf(arenas: Arenas, threads: Threads | null, arithmetic: string): WasmBackend {
+  const { first } = arenas
+  const { put, placeOf, valuesOf, inRegion } = createHandles()
+  const workplaces = new Map<Arena, Workplace>()
+  const turns = createRopeTurns(first)
   let isClosed = false
 
-  function addressOf(handle: object): number {
-    const address = addresses.get(handle)
-    if (address === undefined)
-      throw new EngineError('bug', 'A handle was given to a backend that did not make it')
-    return address
-  }
-
-  /** The address of a vector that must hold at least `length` values. */
-  function values(vector: Vector, length: number): number {
-    if (vector.length < length) {
-      throw new EngineError('bug', `A vector of ${vector.length} values was given where ${length} are needed`)
-    }
-    return addressOf(vector)
-  }
-
-  function vectorAt(address: number, length: number): Vector {
-    const vector = { length, values: () => arena.floats(address, length) }
-    addresses.set(vector, address)
-    return vector
-  }
-
-  function inRegion(region: Region, offset: number, byteLength: number): number {
-    if (offset % 64 !== 0 || offset + byteLength > region.byteLength) {
+  /** Runs an operation in `arena`. */
+  function run(arena: Arena, operate: (workplace: Workplace) => Failed | void): void {
+    const workplace = workplaces.get(arena) ?? createWorkplace(arena)
+    workplaces.set(arena, workplace)
+    workplace.clear()
+    if (operate(workplace) === 1) {
       throw new EngineError(
         'bug',
-        `A tensor of ${byteLength} bytes at ${offset} does not lie in a region of ${region.byteLength}`,
+        'A thread of the engine stopped by a fault. Reload the page to start it again.',
       )
     }
-    return addressOf(region) + offset
+    workplace.deliver()
   }
+
+  const vectorAt = (place: Place, length: number): Vector =>
+    put({ length, values: () => place.arena.floats(place.address, length) }, place)
 
   return {
     kind: 'wasm',
-    detail,
+    get detail() {
+      const count = threads?.count() ?? 1
+      return `WASM, ${arithmetic}, ${count === 1 ? 'one thread' : `${count} threads`}`
+    },
+    get threads() {
+      return threads?.count() ?? 1
+    },
+    setThreads: async (count) => threads?.setCount(count),
     packing: wasmPacking,
-    memoryBytes: () => (isClosed ? 0 : arena.used()),
+    memoryBytes: () => (isClosed ? 0 : arenas.used()),
 
     region(byteLength) {
-      const address = arena.allocate(byteLength)
-      const region = {
-        byteLength,
-        bytes: () => arena.bytes(address, byteLength),
-        free: once(() => arena.free(address)),
-      }
-      addresses.set(region, address)
-      return region
+      const place = arenas.allocateWeights(byteLength)
+      const bytes = () => place.arena.bytes(place.address, byteLength)
+      return put({ byteLength, bytes, free: freeing(place) }, place)
     },
 
     matrix(region, offset, type, rows, cols) {
       const groups = Math.ceil(rows / wasmPacking.rowGroup)
-      const matrix = { type, rows, cols }
-      addresses.set(matrix, inRegion(region, offset, groups * wasmPacking.groupBytes(type, cols)))
-      return matrix
+      const place = inRegion(region, offset, groups * wasmPacking.groupBytes(type, cols))
+      return put({ type, rows, cols }, place)
     },
 
     vector: (region, offset, length) => vectorAt(inRegion(region, offset, length * 4), length),
 
     scratch(length) {
-      const address = arena.allocate(length * 4)
-      arena.floats(address, length).fill(0)
-      return Object.assign(vectorAt(address, length), { free: once(() => arena.free(address)) })
+      const place = arenas.allocate(length * 4)
+      place.arena.floats(place.address, length).fill(0)
+      return Object.assign(vectorAt(place, length), { free: freeing(place) })
     },
 
     kvCache(kvHeads, headDim) {
@@ -152,35 +127,47 @@ function backendOf(arena: Arena, detail: string, endThreads: () => void): WasmBa
           `This model's attention heads are ${headDim} wide; the engine runs heads of up to ${maxHeadDim}. Choose another model.`,
         )
       }
-      return createKvCache(arena, kvHeads, headDim, (cache, table) => addresses.set(cache, table))
+      return createKvCache(arenas, kvHeads, headDim, put)
     },
 
     embed(out, w, tokens) {
-      const to = values(out, tokens.length * w.cols)
-      for (const [i, token] of tokens.entries()) {
-        if (token < 0 || token >= w.rows)
-          throw new EngineError('bug', `Token ${token} is not one of ${w.rows}`)
-        kernels.unpackRow(to + i * w.cols * 4, addressOf(w), weightTypes[w.type].id, token, w.cols)
-      }
+      const to = valuesOf(out, tokens.length * w.cols)
+      const unknown = tokens.find((token) => token < 0 || token >= w.rows)
+      if (unknown !== undefined) throw new EngineError('bug', `Token ${unknown} is not one of ${w.rows}`)
+      const { arena, address } = placeOf(w)
+      run(arena, ({ kernels, output }) => {
+        const at = output(to, tokens.length * w.cols)
+        for (const [i, token] of tokens.entries()) {
+          kernels.unpackRow(at + i * w.cols * 4, address, weightTypes[w.type].id, token, w.cols)
+        }
+      })
     },
 
     matmul(products, x, rows) {
-      for (let from = 0; from < products.length; from += maxProducts) {
-        multiply(products.slice(from, from + maxProducts), x, rows)
+      for (const list of listsOf(products, ({ w }) => placeOf(w).arena)) {
+        for (let row = 0; row < rows; row += batchTokens) {
+          multiply(list, x, row, Math.min(batchTokens, rows - row))
+        }
       }
     },
 
     rmsNorm(out, x, weight, rows, eps) {
       const length = rows * weight.length
-      check(
-        kernels.rmsNorm(values(out, length), values(x, length), addressOf(weight), rows, weight.length, eps),
-      )
+      const [to, from, factors] = [valuesOf(out, length), valuesOf(x, length), placeOf(weight)]
+      run(first, ({ kernels, input, output }) => {
+        const [read, weights] = [input(from, length), input(factors, weight.length)]
+        return kernels.rmsNorm(output(to, length), read, weights, rows, weight.length, eps)
+      })
     },
 
     rope(x, inverseFrequencies, { rows, heads, headDim, position, pairs }) {
-      const at = values(x, rows * heads * headDim)
-      const table = turns.at(inverseFrequencies, position, rows)
-      check(kernels.rope(at, table, rows, heads, headDim, pairs === 'adjacent' ? 1 : 0))
+      const length = rows * heads * headDim
+      const place = valuesOf(x, length)
+      run(first, ({ kernels, output }) => {
+        const table = turns.at(inverseFrequencies, position, rows)
+        const adjacent = pairs === 'adjacent' ? 1 : 0
+        return kernels.rope(output(place, length, true), table, rows, heads, headDim, adjacent)
+      })
     },
 
     attention(out, q, k, v, cache, { rows, heads, position }) {
@@ -192,63 +179,77 @@ function backendOf(arena: Arena, detail: string, endThreads: () => void): WasmBa
         )
       }
       const [wide, narrow] = [rows * heads * headDim, rows * kvHeads * headDim]
-      const [to, query, keys] = [values(out, wide), values(q, wide), values(k, narrow)]
-      const table = addressOf(cache)
-      check(
-        kernels.attention(to, query, keys, values(v, narrow), table, rows, heads, kvHeads, headDim, position),
-      )
+      const [to, query] = [valuesOf(out, wide), valuesOf(q, wide)]
+      const [key, value] = [valuesOf(k, narrow), valuesOf(v, narrow)]
+      const { arena, address } = placeOf(cache)
+      run(arena, ({ kernels, input, output }) => {
+        const [qs, ks, vs] = [input(query, wide), input(key, narrow), input(value, narrow)]
+        const at = output(to, wide)
+        return kernels.attention(at, qs, ks, vs, address, rows, heads, kvHeads, headDim, position)
+      })
     },
 
-    swiglu: (gate, up, n) => check(kernels.swiglu(values(gate, n), values(up, n), n)),
+    swiglu(gate, up, n) {
+      const [place, factors] = [valuesOf(gate, n), valuesOf(up, n)]
+      run(first, ({ kernels, input, output }) => kernels.swiglu(output(place, n, true), input(factors, n), n))
+    },
 
     checksum(bytes) {
-      if (bytes.buffer !== arena.memory.buffer)
-        throw new EngineError('bug', 'Bytes of another memory were given')
-      return kernels.checksum(bytes.byteOffset, bytes.byteLength, 0) >>> 0
+      const arena = arenas.all.find(({ memory }) => memory.buffer === bytes.buffer)
+      if (!arena) throw new EngineError('bug', 'Bytes of another memory were given')
+      return arena.kernels.checksum(bytes.byteOffset, bytes.byteLength, 0) >>> 0
     },
 
-    readThrough: (region) => check(kernels.readThrough(addressOf(region), region.byteLength)),
+    readThrough(region) {
+      const { arena, address } = placeOf(region)
+      run(arena, ({ kernels }) => kernels.readThrough(address, region.byteLength))
+    },
 
     close() {
       if (isClosed) return
       isClosed = true
-      endThreads()
+      threads?.close()
     },
   }
 
-  function multiply(products: readonly Product[], x: Vector, rows: number): void {
-    const cols = products[0]!.w.cols
-    const buffer = activations.at(kernels.activationBytes(Math.min(rows, batchTokens), cols))
-    kernels.beginProducts(values(x, rows * cols), rows, cols, buffer)
-    for (const { out, w, bias, add } of products) {
-      if (w.cols !== cols)
-        throw new EngineError('bug', `Products of ${cols} and of ${w.cols} columns share no x`)
-      kernels.addProduct(
-        values(out, rows * w.rows),
-        addressOf(w),
-        weightTypes[w.type].id,
-        w.rows,
-        bias ? values(bias, w.rows) : 0,
-        add ? 1 : 0,
-      )
+  /** `rows` rows of x, from `row` on. All weights lie in one arena. */
+  function multiply(products: readonly Product[], x: Vector, row: number, rows: number): void {
+    const { cols } = products[0]!.w
+    const from = behind(valuesOf(x, (row + rows) * cols), row * cols * 4)
+    run(placeOf(products[0]!.w).arena, ({ kernels, activations, input, output }) => {
+      const buffer = activations.at(kernels.activationBytes(rows, cols))
+      kernels.beginProducts(input(from, rows * cols), rows, cols, buffer)
+      for (const { out, w, bias, add = false } of products) {
+        if (w.cols !== cols)
+          throw new EngineError('bug', `Products of ${cols} and of ${w.cols} columns share no x`)
+        const to = behind(valuesOf(out, (row + rows) * w.rows), row * w.rows * 4)
+        const at = output(to, rows * w.rows, add)
+        const biasAt = bias ? input(valuesOf(bias, w.rows), w.rows) : 0
+        kernels.addProduct(at, placeOf(w).address, weightTypes[w.type].id, w.rows, biasAt, add ? 1 : 0)
+      }
+      return kernels.runProducts()
+    })
+  }
+}
+
+/** Products in lists as the kernels take them: not too many at once, all weights in one arena. */
+function* listsOf(products: readonly Product[], arenaOf: (product: Product) => Arena): Generator<Product[]> {
+  let list: Product[] = []
+  for (const product of products) {
+    const [head] = list
+    if (head && (list.length === maxProducts || arenaOf(head) !== arenaOf(product))) {
+      yield list
+      list = []
     }
-    check(kernels.runProducts())
+    list.push(product)
   }
+  if (list.length > 0) yield list
 }
 
-function check(failed: Failed): void {
-  if (failed) {
-    throw new EngineError(
-      'bug',
-      'A thread of the engine stopped by a fault. Reload the page to start it again.',
-    )
-  }
-}
-
-function once(free: () => void): () => void {
+function freeing({ arena, address }: Place): () => void {
   let isFreed = false
   return () => {
-    if (!isFreed) free()
+    if (!isFreed) arena.free(address)
     isFreed = true
   }
 }

@@ -47,6 +47,18 @@ const wasm = (arithmetic: Arithmetic, threads: number): Contender => ({
   mostTokens: 16,
 })
 
+/** Room for a layer or two, then everything goes into a second arena. */
+const inTwoArenas = (contender: Contender, threads: number): Contender => ({
+  ...contender,
+  name: `${contender.name}, two arenas`,
+  async create() {
+    const arenaBytes = 64 * 2 ** 20
+    const backend = await createWasmBackend(host, { threads, arenaBytes })
+    backend.region(arenaBytes / 2 - 3 * 2 ** 19)
+    return backend
+  },
+})
+
 const contenders: Contender[] = [
   {
     name: 'reference',
@@ -57,6 +69,7 @@ const contenders: Contender[] = [
   },
   wasm(chooseArithmetic(), 1),
   wasm(chooseArithmetic(), 2),
+  inTwoArenas(wasm(chooseArithmetic(), 2), 2),
   // what every browser can run
   wasm('simd', 1),
 ]

@@ -30,7 +30,10 @@ function spawn(start: ThreadStart): Promise<Thread> {
   return new Promise((resolve, reject) => {
     worker.once('message', () => {
       worker.unref() // a sleeping thread keeps no process alive
-      resolve({ terminate: () => void worker.terminate() })
+      resolve({
+        enter: (entry) => worker.postMessage(entry),
+        terminate: () => void worker.terminate(),
+      })
     })
     worker.once('error', reject)
   })
