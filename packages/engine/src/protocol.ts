@@ -22,6 +22,10 @@ export const protocolVersion = 1
 export const maxMessageChars = 1_048_576
 /** Most devices of one room: a big family with all its tablets. */
 export const maxDevices = 32
+/** Of a device's or a model's name. */
+export const maxNameChars = 64
+/** One control message is one data-channel message, and Chromium and Firefox take no more (RFC 8841 §6). */
+export const maxControlBytes = 262_144
 const maxLayers = 1024
 
 const Id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{8,64}$/))
@@ -29,8 +33,12 @@ const DeviceIdSchema = v.pipe(
   Id,
   v.transform((id) => id as DeviceId),
 )
-const Name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(64))
-const Sentence = v.pipe(v.string(), v.maxLength(2000))
+const Name = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(maxNameChars))
+/** For people; a long address in it must not cost the whole message. */
+const Sentence = v.pipe(
+  v.string(),
+  v.transform((text) => text.slice(0, 2000)),
+)
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))
 const Measure = v.pipe(v.number(), v.finite(), v.minValue(0))
 const shortRecord = <S extends v.GenericSchema<unknown, number>>(value: S) =>

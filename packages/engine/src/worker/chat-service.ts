@@ -43,6 +43,8 @@ export type ChatServiceOptions = {
 
 export interface ChatService {
   handle(from: DeviceId, request: ChatRequest): void
+  /** Nobody hears this device's answers any more; it may come back and go on with its conversations. */
+  hangUp(device: DeviceId): void
   /** Who is in the room: nobody waits for the answers of others any more. */
   keepOnly(devices: readonly DeviceId[]): void
   /** Ends everything, telling those who wait why. */
@@ -92,9 +94,23 @@ export function createChatService(service: ChatServiceOptions): ChatService {
       } catch (thrown) {
         fail(job, toEngineError(thrown))
       }
-      jobs.splice(jobs.indexOf(job), 1)
-      for (const [ahead, { from, chat }] of jobs.entries()) send(from, { type: 'queued', chat, ahead })
+      remove(job)
     }
+  }
+
+  function remove(job: Job): void {
+    jobs.splice(jobs.indexOf(job), 1)
+    for (const [ahead, { from, chat }] of jobs.entries()) send(from, { type: 'queued', chat, ahead })
+  }
+
+  /** The one being answered ends after its token; one that waits is over now. */
+  function stop(job: Job): void {
+    job.aborter.abort()
+    if (job === jobs[0]) return
+    remove(job)
+    const ttftMs = performance.now() - job.askedAtMs
+    const none = { tpotMs: 0, promptTokens: 0, cachedTokens: 0, outputTokens: 0 }
+    send(job.from, { type: 'done', chat: job.chat, stats: { ttftMs, ...none, stop: 'aborted' } })
   }
 
   async function answer(job: Job): Promise<void> {
@@ -214,10 +230,13 @@ export function createChatService(service: ChatServiceOptions): ChatService {
           aborter: new AbortController(),
           spoke: false,
         })
-      } else if (job) job.aborter.abort()
+      } else if (job) stop(job)
+    },
+    hangUp(device) {
+      for (const job of jobs.filter(({ from }) => from === device)) stop(job)
     },
     keepOnly(devices) {
-      for (const { from, aborter } of jobs) if (!devices.includes(from)) aborter.abort()
+      for (const job of jobs.filter(({ from }) => !devices.includes(from))) stop(job)
       for (const [key, { from }] of sessions) {
         if (!devices.includes(from) && jobs[0]?.from !== from) drop(key)
       }

@@ -20,8 +20,8 @@ import type { Link } from '../ring/link.ts'
 import { joinRing, type Ring } from '../ring/ring.ts'
 import type { Dtype } from '../wire.ts'
 import { createChatService, type ChatService } from './chat-service.ts'
-import { openModel, type ModelPlace } from './open-model.ts'
-import { createOwnQuestions } from './own-questions.ts'
+import { checkProfile, openModel, type ModelPlace } from './open-model.ts'
+import { createOwnQuestions, problemOf } from './own-questions.ts'
 import { holdingOf, notReady, ringDevices, successorsOf } from './plan-part.ts'
 import { createSpeech } from './speech.ts'
 import { throttled } from './throttle.ts'
@@ -118,15 +118,19 @@ export function createDevice(options: DeviceOptions): Device {
     const { choice, numbered, aborter } = mine
     const plan = numbered.number
     const { signal } = aborter
-    const report = throttled(progressEveryMs, (loadedBytes: number, totalBytes: number) => {
-      mine.bytes = totalBytes
+    const tell = throttled(progressEveryMs, (loadedBytes: number, totalBytes: number) => {
       // The last of throttled reports may come when there is nothing more to report.
       if (signal.aborted || mine.state !== 'loading') return
       onstatus({ phase: 'loading', plan, loadedBytes, totalBytes })
     })
+    const report = (loadedBytes: number, totalBytes: number) => {
+      mine.bytes = totalBytes
+      tell(loadedBytes, totalBytes)
+    }
     if (signal.aborted) return
     report(0, 0)
     const model = await openModel(choice.model, place)
+    checkProfile(choice, model)
     if (holder?.model.key !== model.key) {
       holder?.free()
       holder = createWeightsHolder(model, backend, place.shelf)
@@ -201,6 +205,7 @@ export function createDevice(options: DeviceOptions): Device {
 
   function dropLink(peer: DeviceId): void {
     if (!links.delete(peer)) return
+    part?.chats?.hangUp(peer)
     if (part && ringDevices(part.numbered.plan).has(peer)) {
       const message = `${nameOf(peer)} is gone in the middle of the answer. Ask again when it is back.`
       part.ring?.fail(new EngineError('device-left', message))
@@ -254,6 +259,8 @@ export function createDevice(options: DeviceOptions): Device {
 
   function ask(request: ChatRequest): void {
     const head = part?.numbered.plan.head
+    const problem = problemOf(request)
+    if (problem) return onchat(problem)
     if (head === undefined || head === me) return serve(me, request)
     if (request.type === 'generate') questions.asked(request.chat)
     if (links.has(head)) sendControl(head, request)

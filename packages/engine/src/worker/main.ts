@@ -44,7 +44,13 @@ addEventListener('message', ({ data: request }: MessageEvent<EngineRequest>) => 
     engine.then(measure).catch(problem)
     return
   }
-  engine?.then((running) => handle(running, request)).catch(problem)
+  engine
+    ?.then(
+      (running) => handle(running, request),
+      // That the engine could not start was told once; who waits for a reply is told again.
+      (thrown) => ('id' in request ? refuse(request.id, thrown) : undefined),
+    )
+    .catch(problem)
 })
 
 function problem(thrown: unknown): void {
@@ -161,9 +167,13 @@ async function answerCall(running: Engine, call: EngineCall): Promise<void> {
   try {
     post({ type: 'reply', id, result: await perform(running, call) })
   } catch (thrown) {
-    const { code, message } = toEngineError(thrown)
-    post({ type: 'reply-failed', id, code, message })
+    refuse(id, thrown)
   }
+}
+
+function refuse(id: number, thrown: unknown): void {
+  const { code, message } = toEngineError(thrown)
+  post({ type: 'reply-failed', id, code, message })
 }
 
 async function perform(running: Engine, call: EngineCall): Promise<ModelChoice | null> {

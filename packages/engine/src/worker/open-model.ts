@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { EngineError } from '../errors.ts'
 import { readHeader, type GgufHeader } from '../gguf/header.ts'
 import type { Packing } from '../gguf/packing.ts'
 import { shardsOf, type Shard } from '../gguf/shards.ts'
@@ -69,6 +70,16 @@ export async function inspectModel(picked: string, place: ModelPlace): Promise<M
     profile: { ...profile, contextLength: Math.min(profile.contextLength, plannedContext) },
     request: { split: 'fastest' },
   }
+}
+
+/** @throws EngineError when what the room was told of a model is not what its file says */
+export function checkProfile({ model, profile }: ModelChoice, { config }: OpenModel): void {
+  const { nLayers, contextLength } = config
+  if (profile.nLayers === nLayers && profile.contextLength <= contextLength) return
+  throw new EngineError(
+    'model-changed',
+    `The room was told that ${model.name} has ${profile.nLayers} layers and ${profile.contextLength} positions; its file has ${nLayers} and ${contextLength}. Choose the model again.`,
+  )
 }
 
 function counted(source: RangeSource, onfetched: (bytes: number) => void): RangeSource {

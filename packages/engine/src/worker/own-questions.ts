@@ -4,7 +4,7 @@
  * @module
  */
 import type { EngineError } from '../errors.ts'
-import type { ChatEvent } from '../protocol.ts'
+import { maxControlBytes, parseControlMessage, type ChatEvent, type ChatRequest } from '../protocol.ts'
 
 export interface OwnQuestions {
   asked(chat: string): void
@@ -28,4 +28,19 @@ export function createOwnQuestions(onchat: (event: ChatEvent) => void): OwnQuest
       open.clear()
     },
   }
+}
+
+/** Why a question cannot reach a head, the same on every device: a question must not depend on who the head is. */
+export function problemOf(request: ChatRequest): ChatEvent | null {
+  if (request.type === 'abort') return null
+  const text = JSON.stringify(request)
+  const bytes = new TextEncoder().encode(text).length
+  const { chat } = request
+  if (bytes > maxControlBytes) {
+    const message = `This conversation takes ${bytes} bytes; at most ${maxControlBytes} reach the device that answers. Start a new chat, or ask in fewer words.`
+    return { type: 'chat-failed', chat, code: 'context-full', message }
+  }
+  if (parseControlMessage(text) !== null) return null
+  const message = 'No device would understand this question: a message or an option of it is out of range.'
+  return { type: 'chat-failed', chat, code: 'malformed', message }
 }

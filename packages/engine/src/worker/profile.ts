@@ -7,6 +7,7 @@ import type { Backend } from '../backend/backend.ts'
 import { weightTypes, type WeightType } from '../gguf/quant.ts'
 import type { Abilities } from '../page/cluster.ts'
 import { breathe } from '../breathe.ts'
+import { toEngineError } from '../errors.ts'
 import type { ShardStore } from '../store/shard-store.ts'
 
 /** More than the last-level cache of most devices: decode reads every weight from memory. */
@@ -14,6 +15,7 @@ const matrixBytes = 48 * 2 ** 20
 const cols = 2048
 const productMs = 120
 const diskBytes = 32 * 2 ** 20
+const leastDiskBytes = 2 ** 15
 const probe = { model: 'probe', file: 'disk' }
 
 /** Matrix–vector rate by weight type, disk speed, threads. Yields between measurements, so that the worker still hears. */
@@ -55,27 +57,43 @@ function measureProduct(backend: Backend, type: WeightType): number {
   return (products * byteLength * 1000) / elapsedMs
 }
 
+type DiskSpeed = Pick<Abilities, 'diskReadBytesPerSec' | 'diskWriteBytesPerSec'>
+
+/** With less where the disk is nearly full: a device that stores its layers already can still take part. */
+async function measureDisk(store: ShardStore): Promise<DiskSpeed> {
+  for (let byteLength = diskBytes; ; byteLength /= 4) {
+    try {
+      return await measureDiskWith(store, byteLength)
+    } catch (thrown) {
+      if (toEngineError(thrown).code !== 'storage-full' || byteLength <= leastDiskBytes) throw thrown
+    }
+  }
+}
+
 /** Sequential, warm: the file was just written, so the page cache helps. */
-async function measureDisk(
-  store: ShardStore,
-): Promise<Pick<Abilities, 'diskReadBytesPerSec' | 'diskWriteBytesPerSec'>> {
-  const piece = crypto.getRandomValues(new Uint8Array(2 ** 16))
-  const bytes = new Uint8Array(diskBytes)
-  for (let at = 0; at < diskBytes; at += piece.length) bytes.set(piece, at)
-  const perSec = (startMs: number) => (diskBytes * 1000) / Math.max(0.1, performance.now() - startMs)
+async function measureDiskWith(store: ShardStore, byteLength: number): Promise<DiskSpeed> {
+  const piece = crypto.getRandomValues(new Uint8Array(leastDiskBytes))
+  const bytes = new Uint8Array(byteLength)
+  for (let at = 0; at < byteLength; at += piece.length) bytes.set(piece, at)
+  const perSec = (startMs: number) => (byteLength * 1000) / Math.max(0.1, performance.now() - startMs)
   try {
     const writing = await store.openWrite(probe)
     const writeStartMs = performance.now()
-    writing.write(bytes, 0)
-    writing.flush()
+    try {
+      writing.write(bytes, 0)
+      writing.flush()
+    } finally {
+      writing.close()
+    }
     const diskWriteBytesPerSec = perSec(writeStartMs)
-    writing.close()
     const reading = await store.openRead(probe)
     const readStartMs = performance.now()
-    reading.read(bytes, 0)
-    const diskReadBytesPerSec = perSec(readStartMs)
-    reading.close()
-    return { diskReadBytesPerSec, diskWriteBytesPerSec }
+    try {
+      reading.read(bytes, 0)
+    } finally {
+      reading.close()
+    }
+    return { diskReadBytesPerSec: perSec(readStartMs), diskWriteBytesPerSec }
   } finally {
     await store.remove({ model: probe.model })
   }
