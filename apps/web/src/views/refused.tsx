@@ -30,4 +30,5 @@ const titles = {
   'room-full': 'The room is full',
   version: 'This page is out of date',
   malformed: 'Something was not understood',
+  replaced: 'Open in another window',
 } as const

@@ -22,13 +22,16 @@ async function* follow(answer: Answer): AsyncIterable<ChatEvent> {
 
 export function createAnswers() {
   const open = new Map<string, Answer>()
+
+  function receive(event: ChatEvent): void {
+    const answer = open.get(event.chat)
+    answer?.events.push(event)
+    if (event.type === 'done' || event.type === 'chat-failed') open.delete(event.chat)
+    answer?.wake()
+  }
+
   return {
-    receive(event: ChatEvent): void {
-      const answer = open.get(event.chat)
-      answer?.events.push(event)
-      if (event.type === 'done' || event.type === 'chat-failed') open.delete(event.chat)
-      answer?.wake()
-    },
+    receive,
     /** Listens from now on; ends after 'done'. @throws EngineError what 'chat-failed' says */
     open(chat: string): AsyncIterable<ChatEvent> {
       const answer: Answer = { events: [], wake: () => {} }
@@ -37,5 +40,9 @@ export function createAnswers() {
     },
     /** @returns whether the answer was still under way */
     close: (chat: string): boolean => open.delete(chat),
+    /** Nobody will answer any more. */
+    fail({ code, message }: EngineError): void {
+      for (const chat of open.keys()) receive({ type: 'chat-failed', chat, code, message })
+    },
   }
 }

@@ -53,7 +53,12 @@ export type Connection =
   | { phase: 'online' }
   /** The server is out of reach; tried again by itself. Chats between linked devices go on. */
   | { phase: 'offline'; retryAtMs: number }
-  | { phase: 'refused'; code: 'version' | 'no-room' | 'room-full' | 'malformed'; message: string }
+  /** 'replaced': the same device joined from another window. */
+  | {
+      phase: 'refused'
+      code: 'version' | 'no-room' | 'room-full' | 'malformed' | 'replaced'
+      message: string
+    }
 
 /** What stands between the room and a chat. */
 export type Readiness =

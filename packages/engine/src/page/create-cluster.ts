@@ -7,7 +7,7 @@
 import type { DeviceId } from '@hearth/halda'
 import * as v from 'valibot'
 import { EngineError, toEngineError } from '../errors.ts'
-import { protocolVersion, type ChatEvent, type FromServer } from '../protocol.ts'
+import { maxNameChars, protocolVersion, type ChatEvent, type FromServer } from '../protocol.ts'
 import type { EngineEvent, EngineReport } from '../worker/messages.ts'
 import { createAnswers } from './answers.ts'
 import type { Cluster, ClusterState, CreateClusterOptions, OfferedModel } from './cluster.ts'
@@ -44,8 +44,10 @@ type Session = { keys: RoomKeys; secret: JoinSecret; socket: SignalSocket; mesh:
 export async function createCluster(options: CreateClusterOptions): Promise<Cluster> {
   const { origin } = options.location
   const missing = await missingFeatures()
-  const secure = !missing.some(({ feature }) => feature === 'secure-context')
-  const device = secure ? await claimDeviceId() : ('insecure-context' as DeviceId)
+  const isAble = missing.every(({ severity }) => severity !== 'blocks')
+  const device = isAble ? await claimDeviceId() : ('nobody-here' as DeviceId)
+  /** A browser that blocks storage throws at the sight of it. */
+  const kept = isAble ? localStorage : null
   const listeners = new Set<(state: ClusterState) => void>()
   const answers = createAnswers()
   let session: Session | null = null
@@ -53,13 +55,15 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   let status: Extract<EngineEvent, { type: 'to-server' }>['message'] | null = null
   let profile: Extract<EngineEvent, { type: 'to-server' }>['message'] | null = null
   let notifying = false
+  /** Signals are read in the order they came. */
+  let unsealing = Promise.resolve()
 
   let state: ClusterState = {
     device,
-    name: localStorage.getItem(nameKey) ?? defaultName(navigator.userAgent),
+    name: nameFrom(kept?.getItem(nameKey) ?? '') ?? defaultName(navigator.userAgent),
     missing,
     abilities: null,
-    memoryBudgetBytes: options.memoryBudgetBytes ?? rememberedBudget() ?? defaultMemoryBudget(),
+    memoryBudgetBytes: options.memoryBudgetBytes ?? rememberedBudget(kept) ?? defaultMemoryBudget(),
     memoryBytes: 0,
     peakMemoryBytes: 0,
     downloadedBytes: 0,
@@ -74,7 +78,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
 
   function change(changes: Partial<ClusterState>): void {
     state = { ...state, ...changes }
-    const links = session?.mesh?.phases() ?? {}
+    const links = session ? linksOf(session) : {}
     state = { ...state, links, readiness: readinessOf(device, state.room, links) }
     if (notifying) return
     notifying = true
@@ -83,6 +87,8 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       for (const listener of listeners) listener(state)
     }, notifyEveryMs)
   }
+
+  const onProblem = (thrown: unknown) => change({ problem: toEngineError(thrown) })
 
   // ── the engine ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -97,7 +103,14 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     else if (event.type === 'problem') change({ problem: new EngineError(event.code, event.message) })
   }
 
-  if (missing.every(({ severity }) => severity !== 'blocks')) {
+  /** Leaves, so that nobody waits for a device that cannot go on. */
+  function onEngineStopped(problem: EngineError): void {
+    leave()
+    answers.fail(problem)
+    change({ problem, room: null })
+  }
+
+  if (isAble) {
     engine = startEngineWorker(
       {
         device,
@@ -108,6 +121,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
         ...(options.threads === undefined ? {} : { threads: options.threads }),
       },
       onEngineEvent,
+      onEngineStopped,
     )
   }
 
@@ -124,7 +138,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
         room: keys.room,
         device,
         name: state.name,
-        mayOpen: mayOpen || localStorage.getItem(roomKey) === keys.room,
+        mayOpen: mayOpen || kept?.getItem(roomKey) === keys.room,
         memory: {
           ...(state.room?.choice ? { choice: state.room.choice } : {}),
           ...(state.room?.numbered ? { numbered: state.room.numbered } : {}),
@@ -132,10 +146,10 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
         ...(profile?.type === 'profile' ? { profile: profile.profile } : {}),
         status: status?.type === 'status' ? status.status : { phase: 'idle' },
       }),
-      onmessage: (message) => void onServerMessage(message),
+      onmessage: onServerMessage,
       onreplaced: () => {
         const message = 'This device is in the room in another window. Close that one and reload this page.'
-        change({ connection: { phase: 'refused', code: 'malformed', message } })
+        change({ connection: { phase: 'refused', code: 'replaced', message } })
       },
       onphase: (connection) => {
         if (connection.phase !== state.connection.phase || connection.phase === 'offline')
@@ -143,15 +157,20 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       },
     })
     session = { keys, secret, socket, mesh: null }
-    session.mesh = 'RTCPeerConnection' in globalThis ? createRoomMesh(session) : null
+    session.mesh = missing.some(({ feature }) => feature === 'webrtc') ? null : createRoomMesh(session)
     change({ joinLink: null, room: null, connection: { phase: 'connecting' } })
   }
 
   function createRoomMesh({ keys, socket }: Session): Mesh {
+    let sealing = Promise.resolve()
     return createMesh({
       me: device,
-      sendSignal: (to, signal) =>
-        void seal(keys, device, to, signal).then((sealed) => socket.send({ type: 'signal', to, sealed })),
+      sendSignal(to, signal) {
+        // Ciphers end in any order, but an offer must come before its candidates.
+        sealing = sealing
+          .then(async () => socket.send({ type: 'signal', to, sealed: await seal(keys, device, to, signal) }))
+          .catch(onProblem)
+      },
       onring: (peer, channel) => engine?.handOver(peer, channel),
       oncontrol: (from, message) => engine?.send({ type: 'control', from, message }),
       onclosed: (peer) => engine?.send({ type: 'peer-closed', peer }),
@@ -161,16 +180,27 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     })
   }
 
-  async function onServerMessage(message: FromServer): Promise<void> {
+  /** A device without WebRTC reaches nobody. */
+  function linksOf({ mesh }: Session): ClusterState['links'] {
+    if (mesh) return mesh.phases()
+    const others = state.room?.devices.filter((other) => other.device !== device) ?? []
+    return Object.fromEntries(others.map((other) => [other.device, 'failed' as const]))
+  }
+
+  function onServerMessage(message: FromServer): void {
     if (session === null) return
     const { keys, secret, mesh } = session
     if (message.type === 'room') {
-      localStorage.setItem(roomKey, keys.room)
+      kept?.setItem(roomKey, keys.room)
       change({ room: message.room, joinLink: `${origin}/${toFragment(secret)}` })
-      mesh?.update(message.room.devices.map((other) => other.device).filter((other) => other !== device))
+      const others = message.room.devices.filter((other) => other.device !== device)
+      mesh?.update(others.filter(({ presence }) => presence === 'here').map((other) => other.device))
       engine?.send({ type: 'room', room: message.room })
     } else if (message.type === 'signal') {
-      mesh?.receiveSignal(message.from, await unseal(keys, message.from, device, message.sealed))
+      const { from, sealed } = message
+      unsealing = unsealing
+        .then(async () => mesh?.receiveSignal(from, await unseal(keys, from, device, sealed)))
+        .catch(onProblem)
     } else {
       change({ connection: { phase: 'refused', code: message.code, message: message.message } })
     }
@@ -183,12 +213,13 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   }
 
   async function newRoom(): Promise<void> {
+    if (!isAble) return
     const secret = createJoinSecret()
     options.setFragment(toFragment(secret))
     await enter(secret, true)
   }
 
-  if (secure) {
+  if (isAble) {
     const secret = secretOf(options.location.href)
     if (secret === 'none') await newRoom()
     else if (secret !== 'malformed') await enter(secret, false)
@@ -240,13 +271,15 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       if (choice) session?.socket.send({ type: 'choose', choice: { ...choice, request } })
     },
     generate,
-    rename(name) {
-      localStorage.setItem(nameKey, name)
+    rename(wanted) {
+      const name = nameFrom(wanted)
+      if (name === null) return
+      kept?.setItem(nameKey, name)
       change({ name })
       session?.socket.send({ type: 'rename', name })
     },
     setMemoryBudget(memoryBudgetBytes) {
-      localStorage.setItem(budgetKey, String(memoryBudgetBytes))
+      kept?.setItem(budgetKey, String(memoryBudgetBytes))
       change({ memoryBudgetBytes })
       engine?.send({ type: 'budget', memoryBudgetBytes })
     },
@@ -265,8 +298,11 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   }
 }
 
-function rememberedBudget(): number | null {
-  const bytes = Number(localStorage.getItem(budgetKey))
+/** As the protocol takes it; null when nothing is left of it. */
+const nameFrom = (text: string): string | null => text.trim().slice(0, maxNameChars).trim() || null
+
+function rememberedBudget(kept: Storage | null): number | null {
+  const bytes = Number(kept?.getItem(budgetKey))
   return bytes > 0 ? bytes : null
 }
 

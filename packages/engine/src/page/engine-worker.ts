@@ -23,6 +23,8 @@ export interface EngineWorker {
 export function startEngineWorker(
   options: StartOptions,
   onevent: (event: EngineEvent) => void,
+  /** It will not answer any more. */
+  onstopped: (error: EngineError) => void,
 ): EngineWorker {
   const worker = new Worker(new URL('../worker/main.ts', import.meta.url), { type: 'module', name: 'engine' })
   const calls = new Map<
@@ -37,12 +39,14 @@ export function startEngineWorker(
     else return onevent(event)
     calls.delete(event.id)
   })
-  worker.addEventListener('error', (event) => {
-    onevent({
-      type: 'problem',
-      code: 'bug',
-      message: `The engine stopped: ${event.message}. Reload the page.`,
-    })
+  worker.addEventListener('error', ({ message }) => {
+    worker.terminate()
+    // A script that could not be fetched has no message.
+    const reason = message || 'its program could not be loaded'
+    const error = new EngineError('bug', `The engine stopped: ${reason}. Reload the page.`)
+    for (const { reject } of calls.values()) reject(error)
+    calls.clear()
+    onstopped(error)
   })
   const post = (request: EngineRequest, transfer: Transferable[] = []) =>
     worker.postMessage(request, transfer)

@@ -29,10 +29,11 @@ export async function missingFeatures(): Promise<MissingFeature[]> {
     lacks(
       'opfs',
       'blocks',
-      'The browser refuses to open its file storage (OPFS). A private window does that in some browsers: use a normal one.',
+      'The browser refuses to open its file storage (OPFS). Private windows do that in some browsers, and all do where ' +
+        'sites may not keep data: use a normal window, and allow this site to keep data.',
     )
   }
-  if (!('RTCPeerConnection' in globalThis)) {
+  if (!connects()) {
     lacks(
       'webrtc',
       'slows',
@@ -61,8 +62,20 @@ export async function missingFeatures(): Promise<MissingFeature[]> {
   return missing
 }
 
+/** Extensions and policies remove the constructor or let it throw. */
+function connects(): boolean {
+  try {
+    new RTCPeerConnection().close()
+    return true
+  } catch {
+    return false
+  }
+}
+
 async function opensStorage(): Promise<boolean> {
   try {
+    // Where sites may not keep data, the mere sight of it throws.
+    localStorage.getItem('')
     await navigator.storage.getDirectory()
     return true
   } catch {

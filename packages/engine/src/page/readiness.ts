@@ -46,6 +46,13 @@ export function readinessOf(
     const linking = totalBytes > 0 && loadedBytes === totalBytes
     return linking ? { phase: 'connecting' } : { phase: 'loading', loadedBytes, totalBytes }
   }
-  if (plan.head !== me && links[plan.head] !== 'open') return { phase: 'connecting' }
-  return { phase: 'ready' }
+  if (plan.head === me || links[plan.head] === 'open') return { phase: 'ready' }
+  if (links[plan.head] !== 'failed') return { phase: 'connecting' }
+  const head = members.find(({ device }) => device === plan.head)?.name
+  return {
+    phase: 'failed',
+    device: me,
+    code: 'webrtc-blocked',
+    message: `This device reaches the server, but not ${head}, which writes the answers. Allow WebRTC in both browsers and put both devices into one network; alone, in a room of its own, this device works too.`,
+  }
 }
