@@ -4,41 +4,36 @@
  * @module
  */
 import { writeFile } from 'node:fs/promises'
-import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { chromium } from 'playwright'
-import { modelShapes, recipes, type Recipe } from '../../packages/engine/src/testing/synth/index.ts'
-import { servePages } from '../browser/pages-server.ts'
-import { chromiumArgs, chromiumPath } from '../chromium.ts'
-import { verdicts, type Verdict } from './acceptance.ts'
-import type { Contender } from './contender.ts'
-import { compareEngines, type EngineRow } from './engines.ts'
-import { installPeers, peerVersions } from './peers.ts'
-import { engineTable, verdictTable } from './report.ts'
-import { shapeName, withModel } from './synth-file.ts'
+import { recipes } from '../../packages/engine/src/testing/synth/index.ts'
+import { runBench, type BenchChoices } from './cpu.ts'
+import { reportText } from './report.ts'
+import { shapeName } from './synth-file.ts'
+
+const engines = ['hearth', 'wllama', 'llama.cpp'] as const
+const parts = ['engines', 'layers', 'context', 'ring'] as const
+const types = Object.keys(recipes) as (keyof typeof recipes)[]
 
 const usage = `Usage: npm run bench -- cpu [options]
 
-  Decode and prefill of a synthetic ${shapeName} in Chromium, beside wllama in Chromium and llama.cpp native: one file,
-  the same threads, in turns; medians.
+  A synthetic ${shapeName} in Chromium; medians. Parts:
+    engines  decode and prefill beside wllama in Chromium and llama.cpp native: one file, the same threads, in turns
+    layers   decode with 8, 16 and 32 layers
+    context  decode behind 1 to 2000 tokens
+    ring     two tabs of one thread beside one tab of one thread
 
-  --types T,…    of ${Object.keys(recipes).join(', ')} (default Q4_0,Q4_K_M,Q8_0)
-  --threads N,…  (default 1,2)
+  --parts P,…    (default all)
+  --types T,…    of ${types.join(', ')} (default Q4_0,Q4_K_M,Q8_0); all parts but engines take the first
+  --threads N,…  (default 1,2); layers and context take the first
   --prompts P,…  prefills to time; the first is followed by decoding (default 57,512)
   --gen N        tokens to decode (default 24)
   --rounds N     an engine that needs over 15 s for one is asked once (default 3)
-  --engines E,…  of hearth, wllama, llama.cpp (default all)
+  --engines E,…  of ${engines.join(', ')} (default all)
   --json         one object on stdout and nothing else
   --out FILE     the same object into a file
 `
 
-export type BenchReport = {
-  machine: string
-  chromium: string
-  peers: typeof peerVersions
-  engines: EngineRow[]
-  verdicts: Verdict[]
-}
+class UsageError extends Error {}
 
 async function main(): Promise<void> {
   const text = { type: 'string' } as const
@@ -46,6 +41,7 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      parts: text,
       types: text,
       threads: text,
       prompts: text,
@@ -57,49 +53,43 @@ async function main(): Promise<void> {
       help: flag,
     },
   })
-  if (values.help || positionals.join() !== 'cpu') return void process.stderr.write(usage)
-  const log = (line: string) => process.stderr.write(`${line}\n`)
-  const list = (text: string | undefined, absent: string) => (text ?? absent).split(',')
-  const { nativeMissing } = await installPeers(log)
-  if (nativeMissing !== null) log(nativeMissing)
-  const wanted = list(values.engines, 'hearth,wllama,llama.cpp') as Contender['name'][]
-  const options = {
-    engines: wanted.filter((name) => name !== 'llama.cpp' || nativeMissing === null),
-    prompts: list(values.prompts, '57,512').map(Number),
-    genTokens: Number(values.gen ?? 24),
-    rounds: Number(values.rounds ?? 3),
+  if (values.help) return void process.stdout.write(usage)
+  if (positionals.join() !== 'cpu') throw new UsageError('Say what to measure: cpu.')
+  const choices: BenchChoices = {
+    parts: choose('parts', values.parts, parts),
+    types: choose('types', values.types ?? 'Q4_0,Q4_K_M,Q8_0', types),
+    engines: choose('engines', values.engines, engines),
+    threads: counts('threads', values.threads ?? '1,2'),
+    prompts: counts('prompts', values.prompts ?? '57,512'),
+    genTokens: counts('gen', values.gen ?? '24')[0]!,
+    rounds: counts('rounds', values.rounds ?? '3')[0]!,
   }
-
-  const pages = await servePages()
-  const browser = await chromium.launch({ executablePath: await chromiumPath(), args: chromiumArgs })
-  const engines: EngineRow[] = []
-  try {
-    for (const type of list(values.types, 'Q4_0,Q4_K_M,Q8_0') as Recipe[]) {
-      await withModel(type, modelShapes[shapeName].nLayers, async (model) => {
-        for (const threads of list(values.threads, '1,2').map(Number)) {
-          log(`${type}, ${threads} threads`)
-          engines.push(...(await compareEngines(browser, pages.url, type, { ...model, threads }, options)))
-        }
-      })
-    }
-    const [processor] = cpus()
-    const report: BenchReport = {
-      machine: `${cpus().length} × ${processor!.model}, ${process.platform} ${process.arch}`,
-      chromium: browser.version(),
-      peers: peerVersions,
-      engines,
-      verdicts: verdicts(engines),
-    }
-    if (values.out !== undefined) await writeFile(values.out, `${JSON.stringify(report, null, 2)}\n`)
-    process.stdout.write(
-      values.json
-        ? `${JSON.stringify(report)}\n`
-        : `${report.machine}, Chromium ${report.chromium}\n\n${engineTable(engines)}\n\n${verdictTable(report.verdicts)}\n`,
-    )
-  } finally {
-    await browser.close()
-    await pages.close()
-  }
+  const report = await runBench(choices, (line) => process.stderr.write(`${line}\n`))
+  if (values.out !== undefined) await writeFile(values.out, `${JSON.stringify(report, null, 2)}\n`)
+  process.stdout.write(`${values.json ? JSON.stringify(report) : reportText(report)}\n`)
 }
 
-await main()
+function choose<T extends string>(name: string, text: string | undefined, known: readonly T[]): T[] {
+  if (text === undefined) return [...known]
+  return text.split(',').map((word) => {
+    const choice = known.find((candidate) => candidate === word)
+    if (choice !== undefined) return choice
+    throw new UsageError(`--${name} takes ${known.join(', ')}, not ${JSON.stringify(word)}.`)
+  })
+}
+
+function counts(name: string, text: string): number[] {
+  return text.split(',').map((word) => {
+    const value = Number(word)
+    if (Number.isInteger(value) && value > 0) return value
+    throw new UsageError(`--${name} takes whole numbers above 0, not ${JSON.stringify(word)}.`)
+  })
+}
+
+try {
+  await main()
+} catch (thrown) {
+  if (!(thrown instanceof UsageError) && !(thrown instanceof TypeError)) throw thrown
+  process.stderr.write(`${thrown.message}\n\n${usage}`)
+  process.exitCode = 1
+}

@@ -4,9 +4,45 @@
  * @module
  */
 import type { Verdict } from './acceptance.ts'
+import type { BenchReport } from './cpu.ts'
 import type { EngineRow } from './engines.ts'
 
-export function engineTable(rows: readonly EngineRow[]): string {
+export function reportText({
+  machine,
+  chromium,
+  engines,
+  layers,
+  context,
+  ring,
+  verdicts,
+}: BenchReport): string {
+  const layerLines = layers.map((row) => [row.type, row.threads, row.layers, figure(row.msPerToken)])
+  const contextLines = context.map((row) => [
+    row.type,
+    row.threads,
+    row.context,
+    figure(row.msPerToken),
+    figure(row.attentionMs),
+  ])
+  const ringLines = ring.map((row) => [
+    row.tabs,
+    row.rounds,
+    row.hopsPerToken,
+    figure(row.tpotMs),
+    row.msPerHop?.toFixed(2) ?? '',
+  ])
+  const tables = [
+    engines.length > 0 && engineTable(engines),
+    layers.length > 0 && table(['weights', 'threads', 'layers', 'ms per token'], layerLines),
+    context.length > 0 &&
+      table(['weights', 'threads', 'context', 'ms per token', 'of it attention'], contextLines),
+    ring.length > 0 && table(['tabs', 'k', 'hops per token', 'ms per token', 'ms per hop'], ringLines),
+    verdictTable(verdicts),
+  ]
+  return [`${machine}, Chromium ${chromium}`, ...tables.filter(Boolean)].join('\n\n')
+}
+
+function engineTable(rows: readonly EngineRow[]): string {
   const prompts = [...new Set(rows.flatMap((row) => Object.keys(row.prefillTokensPerSec)))]
   const lines = rows.map(
     ({ type, threads, engine, decodeTokensPerSec, msPerToken, prefillTokensPerSec, roofline }) => [
@@ -28,14 +64,14 @@ export function engineTable(rows: readonly EngineRow[]): string {
   )
 }
 
-export function verdictTable(verdicts: readonly Verdict[]): string {
-  const lines = verdicts.map(({ what, ratio, atLeast, holds }) => [
+function verdictTable(verdicts: readonly Verdict[]): string {
+  const lines = verdicts.map(({ what, value, bound, limit, holds }) => [
     what,
-    ratio.toFixed(2),
-    atLeast,
+    value.toFixed(2),
+    `${bound} ${limit}`,
     holds ? 'holds' : 'does not hold',
   ])
-  return table(['ratio', 'measured', 'at least', ''], lines)
+  return table(['ratio', 'measured', 'target', ''], lines)
 }
 
 const figure = (value: number | undefined) =>

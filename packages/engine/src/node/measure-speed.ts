@@ -20,21 +20,24 @@ export type AnswerTimes = {
   tokenMs: number[]
 }
 
-/** Greedy, to the last token that was asked for, in a fresh session. */
+/** What a session's KV cache holds; {@link timeAnswer} keeps it up to date. */
+export type BenchSession = { session: number; cached: number[] }
+
+/** Greedy, to the last token that was asked for; in a fresh session unless one is given. */
 export async function timeAnswer(
   model: LoadedModel,
   prompt: readonly number[],
   genTokens: number,
+  { session, cached }: BenchSession = { session: 0, cached: [] },
 ): Promise<AnswerTimes> {
-  const session = 0
-  model.layers.release(session)
+  if (cached.length === 0) model.layers.release(session)
   const atMs = [performance.now()]
   const tokens = generate({
     ring: ringOfOne(model),
     head: model.head,
     session,
     prompt,
-    cached: [],
+    cached,
     sample: createSampler({ temperature: 0, topP: 1, seed: 0 }),
     isEnd: () => false,
     maxTokens: genTokens + 1,
