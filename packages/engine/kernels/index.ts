@@ -29,8 +29,9 @@ import {
   OP_SWIGLU,
   currentArena,
   currentOp,
-  enter,
-  leave,
+  enterJob,
+  leaveJob,
+  leaveLoop,
   nextJob,
 } from './jobs'
 import { productItems } from './matmul'
@@ -52,25 +53,15 @@ export { readThrough } from './roofline'
 @external("arenas", "takePart")
 declare function takePartIn(arena: i32, thread: i32): void
 
-/** What every thread but the caller's does, from its start to quit(). */
-export function threadLoop(thread: i32): void {
-  for (let job = nextJob(0); currentOp() != OP_QUIT; job = nextJob(job)) {
-    if (!enter()) continue
-    takePart(currentOp(), thread)
-    leave()
-  }
-}
-
-function takePartIn(arena: i32, thread: i32): void
-
-/** What every thread but the caller's does in arena 0, from the job after number `seen` until it is let go by leave(). */
+/** What every thread but the caller's does in arena 0, from the job after number `seen` until leave() lets it go. */
 export function threadLoop(thread: i32, seen: i32): void {
   for (let job = nextJob(seen); currentOp() != OP_LEAVE; job = nextJob(job)) {
+    if (!enterJob()) continue
     if (currentOp() == OP_ELSEWHERE) takePartIn(currentArena(), thread)
     else takePart(thread)
-    finish()
+    leaveJob()
   }
-  finish()
+  leaveLoop()
 }
 
 /** Takes items of this arena's job until none is left. */

@@ -2,6 +2,8 @@
 // until none is left; the caller closes the job and waits for those inside. Nobody waits for a thread that has not come:
 // waking one takes longer than many a job. Between jobs threads poll for a moment, then sleep.
 //
+// Threads listen in arena 0. A job of another arena is announced there, and waited for there.
+//
 // Addresses below are those of the memory map in index.ts. Each counter has a cache line of its own.
 
 /** Counts jobs; threads sleep on it. */
@@ -13,6 +15,8 @@ const CLOSED: i32 = -0x40000000
 const NEXT: usize = 0xc0
 /** Threads asleep on EPOCH: nobody asleep, nobody to wake. */
 const ASLEEP: usize = 0x100
+/** Threads that have not yet left their loop, while they are asked to; the caller sleeps on it. */
+const STAYING: usize = 0x108
 /** Not zero once a thread has trapped: its job has failed, later ones do without threads. */
 const FAILED: usize = 0x104
 /** Threads, the caller included. */
@@ -64,6 +68,7 @@ declare function joinInFirst(): i32
 
 /** Called while no thread is in its loop. Memory is zero elsewhere. */
 export function setUp(arena: i32, threads: i32, scratch: usize): void {
+  store<i32>(INSIDE, CLOSED)
   store<i32>(ARENA, arena)
   store<i32>(THREADS, threads)
   store<usize>(SCRATCH, scratch)
@@ -116,21 +121,26 @@ export function announce(op: i32, items: i32, bytes: usize): void {
   atomic.store<i32>(NEXT, 0)
   if (!load<i32>(SHARED)) return
   const arena = load<i32>(ARENA)
-  if (arena == 0) wake()
+  if (arena == 0) openJob()
   else store<i32>(SHARED, announceInFirst(arena))
 }
 
 /** In arena 0: announces the job that was written in another one. @returns 0 if there are no threads any more */
 export function announceFor(arena: i32): i32 {
+  if (!ASC_FEATURE_THREADS) return 0
   if (load<i32>(FAILED)) return 0
   store<i32>(OP, OP_ELSEWHERE)
   store<i32>(WHERE, arena)
-  wake()
+  openJob()
   return 1
 }
 
-function wake(): void {
+function openJob(): void {
   atomic.store<i32>(INSIDE, 0)
+  wake()
+}
+
+function wake(): void {
   atomic.add<i32>(EPOCH, 1)
   if (atomic.load<i32>(ASLEEP) > 0) atomic.notify(EPOCH, -1)
 }
@@ -139,6 +149,12 @@ function wake(): void {
 export function join(): i32 {
   if (!ASC_FEATURE_THREADS) return 0
   if (!load<i32>(SHARED)) return 0
+  return load<i32>(ARENA) == 0 ? joinThreads() : joinInFirst()
+}
+
+/** In arena 0: closes the job and returns when nobody works on it any more. @returns 0, or 1 if a thread has failed */
+export function joinThreads(): i32 {
+  if (!ASC_FEATURE_THREADS) return 0
   let inside = atomic.add<i32>(INSIDE, CLOSED) + CLOSED
   for (let polls = 0; polls < JOIN_POLLS && inside != CLOSED; polls++) inside = atomic.load<i32>(INSIDE)
   while (inside != CLOSED) {
@@ -148,11 +164,28 @@ export function join(): i32 {
   return atomic.load<i32>(FAILED)
 }
 
-/** Ends the threads. */
-export function quit(): void {
-  if (!ASC_FEATURE_THREADS) return
-  store<i32>(OP, OP_QUIT)
+/**
+ * In arena 0: lets all threads out of their loops, and returns when they are; those not yet in theirs go in and out.
+ *
+ * @returns 0, or 1 if a thread has failed: then they are left where they are
+ */
+export function leave(): i32 {
+  if (!ASC_FEATURE_THREADS) return 0
+  if (load<i32>(FAILED)) return 1
+  store<i32>(OP, OP_LEAVE)
+  atomic.store<i32>(STAYING, threads() - 1)
   wake()
+  let staying = atomic.load<i32>(STAYING)
+  while (staying != 0) {
+    atomic.wait<i32>(STAYING, staying, -1)
+    staying = atomic.load<i32>(STAYING)
+  }
+  return 0
+}
+
+/** The number of the last job, for threads that go into their loops. */
+export function lastJob(): i32 {
+  return load<i32>(EPOCH)
 }
 
 /** Waits for the job after number `seen`. @returns its number */
@@ -173,7 +206,7 @@ export function nextJob(seen: i32): i32 {
 }
 
 /** @returns false if the job was closed before this thread came */
-export function enter(): bool {
+export function enterJob(): bool {
   if (!ASC_FEATURE_THREADS) return false
   let inside = atomic.load<i32>(INSIDE)
   while (inside >= 0) {
@@ -184,14 +217,20 @@ export function enter(): bool {
   return false
 }
 
-export function leave(): void {
+export function leaveJob(): void {
   if (!ASC_FEATURE_THREADS) return
   if (atomic.sub<i32>(INSIDE, 1) == CLOSED + 1) atomic.notify(INSIDE, 1)
+}
+
+/** This thread is out of its loop. */
+export function leaveLoop(): void {
+  if (!ASC_FEATURE_THREADS) return
+  if (atomic.sub<i32>(STAYING, 1) == 1) atomic.notify(STAYING, 1)
 }
 
 /** For a thread that has trapped, inside a job: nobody waits for it, and everybody knows. */
 export function abandon(): void {
   if (!ASC_FEATURE_THREADS) return
   atomic.store<i32>(FAILED, 1)
-  leave()
+  leaveJob()
 }
