@@ -15,6 +15,7 @@
 // are called there and go over to their instance of that arena.
 
 import { quantizeItems } from './activations'
+import { takePart as takePartIn } from './arenas'
 import { attendItems, storeItems } from './attention'
 import {
   OP_ATTEND,
@@ -48,10 +49,6 @@ export { rope } from './rope'
 export { attention } from './attention'
 export { checksum } from './checksum'
 export { readThrough } from './roofline'
-
-/** {@link takePart} of the same thread's instance over another arena. */
-@external("arenas", "takePart")
-declare function takePartIn(arena: i32, thread: i32): void
 
 /** What every thread but the caller's does in arena 0, from the job after number `seen` until leave() lets it go. */
 export function threadLoop(thread: i32, seen: i32): void {

@@ -6,6 +6,8 @@
 //
 // Addresses below are those of the memory map in index.ts. Each counter has a cache line of its own.
 
+import { announce as announceInFirst, join as joinInFirst } from './arenas'
+
 /** Counts jobs; threads sleep on it. */
 const EPOCH: usize = 0x40
 /** Threads inside the job, plus CLOSED unless it is open; the caller sleeps on it. */
@@ -57,14 +59,6 @@ export const OP_ROPE: i32 = 6
 export const OP_SWIGLU: i32 = 7
 export const OP_READ: i32 = 8
 export const OP_ELSEWHERE: i32 = 9
-
-// Of the same thread's instance over arena 0 (src/backend/wasm-instances.ts).
-/** {@link announceFor} */
-@external("arenas", "announce")
-declare function announceInFirst(arena: i32): i32
-/** {@link joinThreads} */
-@external("arenas", "join")
-declare function joinInFirst(): i32
 
 /** Called while no thread is in its loop. Memory is zero elsewhere. */
 export function setUp(arena: i32, threads: i32, scratch: usize): void {
