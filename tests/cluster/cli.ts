@@ -43,6 +43,11 @@ async function main(): Promise<void> {
   const log = (line: string) => console.error(line)
   const devices = count('devices', values.devices, 1, 8)
   const askFrom = count('ask-from', values['ask-from'], 1, devices) - 1
+  const sampling = {
+    maxTokens: count('max-tokens', values['max-tokens'], 1, 100_000),
+    temperature: temperatureOf(values.temperature),
+    seed: count('seed', values.seed, 0, 0xffff_ffff),
+  }
   const cluster = await startCluster({
     devices,
     model: values.model,
@@ -53,6 +58,7 @@ async function main(): Promise<void> {
       ? {}
       : { backend: oneOf('backend', values.backend, ['wasm', 'reference']) }),
     log,
+    endsOnSignals: true,
   })
   try {
     const plan = await cluster.choose(values.model)
@@ -61,11 +67,7 @@ async function main(): Promise<void> {
       askFrom,
       'cluster-cli',
       [{ role: 'user', content: values.prompt }],
-      {
-        maxTokens: count('max-tokens', values['max-tokens'], 1, 100_000),
-        temperature: Number(values.temperature),
-        seed: count('seed', values.seed, 0, 0xffff_ffff),
-      },
+      sampling,
     )
     const { ttftMs, tpotMs, promptTokens, outputTokens } = stats
     const figures = await cluster.figures()
@@ -91,14 +93,22 @@ function count(name: string, text: string, least: number, most: number): number 
   throw new RangeError(`--${name} takes a whole number from ${least} to ${most}, not "${text}"`)
 }
 
+function temperatureOf(text: string): number {
+  const value = Number(text)
+  if (text.trim() !== '' && value >= 0 && value <= 10) return value
+  throw new RangeError(`--temperature takes a number from 0 to 10, not "${text}"`)
+}
+
 function oneOf<T extends string>(name: string, text: string, choices: readonly T[]): T {
   const choice = choices.find((known) => known === text)
   if (choice !== undefined) return choice
   throw new RangeError(`--${name} takes ${choices.join(' or ')}, not "${text}"`)
 }
 
-main().catch((error: Error) => {
-  console.error(`${error.message}\n`)
-  console.error(usage)
+main().catch((error: Error & { code?: string }) => {
+  // Playwright says where in the page an error came from; people want to know what it is.
+  console.error(error.message.replace(/^page\.evaluate: \w+: /, '').replace(/\n {4}at [^]*$/, ''))
+  // What went wrong later is not for want of knowing the options.
+  if (error instanceof RangeError || error.code?.startsWith('ERR_PARSE_ARGS')) console.error(`\n${usage}`)
   process.exitCode = 1
 })

@@ -5,7 +5,7 @@
  * @module
  */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import path from 'node:path'
 import type { ChatMessage, Cluster, ClusterState, GenerateStats } from '@hearth/engine'
 import type { Plan } from '@hearth/halda'
@@ -35,6 +35,8 @@ export type ClusterOptions = {
   /** What the devices call themselves. */
   names?: readonly string[]
   log?: (line: string) => void
+  /** On SIGINT, SIGTERM and SIGHUP: closes everything, then ends the process. */
+  endsOnSignals?: boolean
 }
 
 export type DeviceFigures = {
@@ -64,61 +66,90 @@ export interface RunningCluster {
   figures(): Promise<DeviceFigures[]>
   /** Bytes of each model that the server has sent. */
   servedBytes(): Promise<Record<string, number>>
-  /** Closes the server and opens it again at the same address, knowing nothing. */
+  /** One more browser with storage of its own, opened and led to the room; not one of `pages`. */
+  join(name: string, browser?: BrowserOptions): Promise<Page>
+  stopServer(): Promise<void>
+  /** Opens the server again at the same address, knowing nothing. */
+  startServer(): Promise<void>
   restartServer(): Promise<void>
   close(): Promise<void>
+}
+
+export type BrowserOptions = {
+  /** Of the command line, beside those of every browser. */
+  args?: readonly string[]
+  /** Before the page opens. */
+  prepare?(context: BrowserContext): Promise<void>
 }
 
 export type AskOptions = { maxTokens?: number; temperature?: number; topP?: number; seed?: number }
 
 export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
   const { devices, names = defaultNames, log = () => {} } = options
-  const profiles = await mkdtemp(path.join(tmpdir(), 'hearth-cluster-'))
-  const isFile =
-    options.model.endsWith('.gguf') && !/^https?:/.test(options.model) && (await exists(options.model))
+  const isFile = await isModelFile(options.model)
   const serverOptions = {
     host: '127.0.0.1',
     webRoot: path.join(root, 'apps/web/dist'),
     modelsDirs: [
-      path.join(root, 'public/models'),
+      // First, because the file that was named must win over ours of the same name.
       ...(isFile ? [path.dirname(path.resolve(options.model))] : []),
+      path.join(root, 'public/models'),
     ],
   }
   let server = await startServer({ ...serverOptions, port: 0 })
+  const profiles = await mkdtemp(path.join(tmpdir(), 'hearth-cluster-'))
   const { url, port } = server
-  const restartServer = async () => {
-    await server.close()
+  const stopServer = () => server.close()
+  const startServerAgain = async () => {
     server = await startServer({ ...serverOptions, port })
   }
-  const contexts: BrowserContext[] = []
+  const launches: Promise<BrowserContext>[] = []
   const pages: Page[] = []
-  const close = async () => {
-    await Promise.all(contexts.map((context) => context.close()))
+  const closeAll = async () => {
+    await Promise.allSettled(launches.map(async (launch) => (await launch).close()))
     await server.close()
-    await rm(profiles, { recursive: true, force: true })
+    // A browser may still write its last files.
+    await rm(profiles, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  }
+  let closing: Promise<void> | null = null
+  const close = () => (closing ??= closeAll())
+  if (options.endsOnSignals) {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.once(name, () => void close().finally(() => process.exit(128 + constants.signals[name])))
+  }
+
+  let joinLink = ''
+  const executablePath = chromiumPath()
+  const join = async (name: string, { args = [], prepare }: BrowserOptions = {}) => {
+    // Private windows keep OPFS in memory: each device gets a profile on disk.
+    const device = launches.length
+    const launch = executablePath.then((executablePath) =>
+      chromium.launchPersistentContext(path.join(profiles, String(device)), {
+        executablePath,
+        args: [...chromiumArgs, ...args],
+        // Playwright would exit at once and leave the profiles.
+        ...(options.endsOnSignals ? { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false } : {}),
+      }),
+    )
+    launches.push(launch)
+    const context = await launch
+    await prepare?.(context)
+    const page = context.pages()[0] ?? (await context.newPage())
+    page.on('pageerror', (error) => log(`${name}: ${error.message}`))
+    const address = new URL(joinLink || url)
+    for (const [key, value] of Object.entries(overrides(options, name))) address.searchParams.set(key, value)
+    await page.goto(address.href)
+    return page
   }
 
   try {
-    const executablePath = await chromiumPath()
-    let joinLink = ''
     for (let i = 0; i < devices; i++) {
-      // Private windows keep OPFS in memory: each device gets a profile on disk.
-      const context = await chromium.launchPersistentContext(path.join(profiles, String(i)), {
-        executablePath,
-        args: chromiumArgs,
-      })
-      contexts.push(context)
-      const page = context.pages()[0] ?? (await context.newPage())
+      const name = names[i] ?? `device ${i + 1}`
+      const page = await join(name)
       pages.push(page)
-      page.on('pageerror', (error) => log(`${names[i]}: ${error.message}`))
-      const address = new URL(joinLink || url)
-      for (const [key, value] of Object.entries(overrides(options, names[i] ?? `device ${i + 1}`))) {
-        address.searchParams.set(key, value)
-      }
-      await page.goto(address.href)
       await page.waitForFunction(() => window.hearth?.state().joinLink)
       joinLink = await page.evaluate(() => window.hearth.state().joinLink!)
-      log(`${names[i]} joined`)
+      log(`${name} joined`)
     }
     await onAll(pages, (page) =>
       page.waitForFunction(
@@ -132,7 +163,16 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
       ),
     )
     log('everybody sees everybody')
-    return { ...createRunning(url, joinLink, pages, options, close), restartServer }
+    return {
+      ...createRunning(url, joinLink, pages, options, close),
+      join,
+      stopServer,
+      startServer: startServerAgain,
+      async restartServer() {
+        await stopServer()
+        await startServerAgain()
+      },
+    }
   } catch (error) {
     await close()
     throw error
@@ -145,7 +185,7 @@ function createRunning(
   pages: Page[],
   options: ClusterOptions,
   close: () => Promise<void>,
-): Omit<RunningCluster, 'restartServer'> {
+): Omit<RunningCluster, 'join' | 'stopServer' | 'startServer' | 'restartServer'> {
   const state = (device: number) => pages[device]!.evaluate(() => window.hearth.state())
 
   async function waitUntilReady(): Promise<void> {
@@ -175,7 +215,7 @@ function createRunning(
         model === 'demo'
           ? '/models/demo-q8_0.gguf'
           : (await exists(model))
-            ? `/models/${path.basename(model)}`
+            ? `/models/${encodeURIComponent(path.basename(model))}`
             : model
       const { split } = options
       await pages[0]!.evaluate(([source, split]) => window.hearth.choose(source, { split }), [
@@ -248,6 +288,17 @@ const sum = (bytes: Readonly<Record<string, number>>) =>
 
 const onAll = async (pages: Page[], act: (page: Page) => Promise<unknown>) =>
   void (await Promise.all(pages.map(act)))
+
+/** @throws Error when a file is named that is not there, or no GGUF by its name */
+async function isModelFile(model: string): Promise<boolean> {
+  if (await exists(model)) {
+    if (model.endsWith('.gguf')) return true
+    throw new Error(`${model} is no GGUF file: its name must end in .gguf.`)
+  }
+  const isElsewhere = model === 'demo' || /^https?:/.test(model) || model.startsWith('/models/')
+  if (isElsewhere || /^[^/.][^/]*\/[^/]+\/.+\.gguf$/.test(model)) return false
+  throw new Error(`There is no model ${model}: name a GGUF file, demo, owner/repo/file.gguf or a URL.`)
+}
 
 async function exists(file: string): Promise<boolean> {
   const { access } = await import('node:fs/promises')
