@@ -15,6 +15,10 @@ const usage = `Usage: npm run cluster -- [options]
   --temperature T      0 is greedy (default 0)
   --seed N             for temperatures above 0 (default 0)
   --split even|fastest every device takes part, or Halda decides (default even)
+  --layers A,B,…       layers of each device instead of --split
+  --rounds K           trips round the ring per token (default 1)
+  --budget A,B,…       memory of each device, such as 512MB,1GB (default: what each offers)
+  --slow-disk MB/s     makes every store as slow as that
   --ask-from N         which device asks, from 1 (default the first)
   --dtype f16|f32      hidden states on the wire (default f16)
   --threads N          per device (default: measured)
@@ -31,6 +35,10 @@ async function main(): Promise<void> {
       temperature: { type: 'string', default: '0' },
       seed: { type: 'string', default: '0' },
       split: { type: 'string', default: 'even' },
+      layers: { type: 'string' },
+      rounds: { type: 'string' },
+      budget: { type: 'string' },
+      'slow-disk': { type: 'string' },
       'ask-from': { type: 'string', default: '1' },
       dtype: { type: 'string', default: 'f16' },
       threads: { type: 'string' },
@@ -53,6 +61,14 @@ async function main(): Promise<void> {
     model: values.model,
     split: oneOf('split', values.split, ['even', 'fastest']),
     dtype: oneOf('dtype', values.dtype, ['f16', 'f32']),
+    ...(values.layers === undefined
+      ? {}
+      : { layers: values.layers.split(',').map((n) => count('layers', n, 0, 1024)) }),
+    ...(values.rounds === undefined ? {} : { rounds: count('rounds', values.rounds, 1, 1024) }),
+    ...(values.budget === undefined ? {} : { budgetsBytes: values.budget.split(',').map(bytesOf) }),
+    ...(values['slow-disk'] === undefined
+      ? {}
+      : { diskBytesPerSec: count('slow-disk', values['slow-disk'], 1, 100_000) * 1e6 }),
     ...(values.threads === undefined ? {} : { threads: count('threads', values.threads, 1, 64) }),
     ...(values.backend === undefined
       ? {}
@@ -91,6 +107,12 @@ function count(name: string, text: string, least: number, most: number): number 
   const value = Number(text)
   if (Number.isInteger(value) && value >= least && value <= most) return value
   throw new RangeError(`--${name} takes a whole number from ${least} to ${most}, not "${text}"`)
+}
+
+function bytesOf(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(MB|GB)$/i.exec(text.trim())
+  if (match) return Number(match[1]) * (match[2]!.toUpperCase() === 'GB' ? 1e9 : 1e6)
+  throw new RangeError(`--budget takes sizes such as 512MB or 1.5GB, not "${text}"`)
 }
 
 function temperatureOf(text: string): number {

@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import path from 'node:path'
 import type { ChatMessage, Cluster, ClusterState, GenerateStats } from '@hearth/engine'
-import type { Plan } from '@hearth/halda'
+import type { Plan, PlanRequest } from '@hearth/halda'
 import { startServer } from '@hearth/signal/server'
 import { chromium, type BrowserContext, type Page } from 'playwright'
 import { chromiumArgs, chromiumPath } from '../chromium.ts'
@@ -29,6 +29,14 @@ export type ClusterOptions = {
   model: string
   /** 'even': every device takes part; 'fastest': Halda may leave devices out. */
   split: 'even' | 'fastest'
+  /** Layers of each device, in the order they join; instead of `split`. */
+  layers?: readonly number[]
+  /** Trips round the ring per token. */
+  rounds?: number
+  /** Memory of each device, repeated when there are fewer than devices; careful defaults when absent. */
+  budgetsBytes?: readonly number[]
+  /** Makes every store as slow as that. */
+  diskBytesPerSec?: number
   dtype: 'f16' | 'f32'
   threads?: number
   backend?: 'wasm' | 'reference'
@@ -46,6 +54,10 @@ export type DeviceFigures = {
   weightBytes: number
   peakMemoryBytes: number
   downloadedBytes: number
+  budgetBytes: number
+  /** Layers read from the store each time they run, and how long they were waited for in all. */
+  streamedLayers: number
+  streamWaitMs: number
 }
 
 export interface RunningCluster {
@@ -137,7 +149,8 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     const page = context.pages()[0] ?? (await context.newPage())
     page.on('pageerror', (error) => log(`${name}: ${error.message}`))
     const address = new URL(joinLink || url)
-    for (const [key, value] of Object.entries(overrides(options, name))) address.searchParams.set(key, value)
+    for (const [key, value] of Object.entries(overrides(options, device, name)))
+      address.searchParams.set(key, value)
     await page.goto(address.href)
     return page
   }
@@ -188,6 +201,15 @@ function createRunning(
 ): Omit<RunningCluster, 'join' | 'stopServer' | 'startServer' | 'restartServer'> {
   const state = (device: number) => pages[device]!.evaluate(() => window.hearth.state())
 
+  async function planRequest(): Promise<PlanRequest> {
+    const { split, layers, rounds } = options
+    if (layers) {
+      const ids = await Promise.all(pages.map(async (_, i) => (await state(i)).device))
+      return { split: 'manual', layers: Object.fromEntries(layers.map((n, i) => [ids[i], n])), rounds }
+    }
+    return split === 'even' ? { split, rounds } : { split }
+  }
+
   async function waitUntilReady(): Promise<void> {
     await onAll(pages, (page) =>
       page.waitForFunction(
@@ -217,10 +239,10 @@ function createRunning(
           : (await exists(model))
             ? `/models/${encodeURIComponent(path.basename(model))}`
             : model
-      const { split } = options
-      await pages[0]!.evaluate(([source, split]) => window.hearth.choose(source, { split }), [
+      const request = await planRequest()
+      await pages[0]!.evaluate(([source, request]) => window.hearth.choose(source, request), [
         source,
-        split,
+        request,
       ] as const)
       await pages[0]!.waitForFunction(
         (name) => window.hearth.state().room?.choice?.model.url.endsWith(name),
@@ -264,6 +286,9 @@ function createRunning(
           weightBytes: layers.reduce((total, layer) => total + sum(layer), head ? headBytes : 0),
           peakMemoryBytes: state.peakMemoryBytes,
           downloadedBytes: state.downloadedBytes,
+          budgetBytes: state.memoryBudgetBytes,
+          streamedLayers: state.streaming?.layers ?? 0,
+          streamWaitMs: state.streaming?.waitedMs ?? 0,
         }
       })
     },
@@ -274,12 +299,16 @@ function createRunning(
   }
 }
 
-function overrides({ dtype, threads, backend }: ClusterOptions, name: string): Record<string, string> {
+function overrides(options: ClusterOptions, device: number, name: string): Record<string, string> {
+  const { dtype, threads, backend, budgetsBytes, diskBytesPerSec } = options
+  const budgetBytes = budgetsBytes?.[device % budgetsBytes.length]
   return {
     name,
     dtype,
     ...(threads === undefined ? {} : { threads: String(threads) }),
     ...(backend === undefined ? {} : { backend }),
+    ...(budgetBytes === undefined ? {} : { memoryMB: String(budgetBytes / 1e6) }),
+    ...(diskBytesPerSec === undefined ? {} : { diskMBps: String(diskBytesPerSec / 1e6) }),
   }
 }
 

@@ -36,7 +36,7 @@ export function planNoLongerFits(room: Room, { device, profile }: Seat): boolean
   // What a part takes does not depend on what the other devices measured, and not all of them need be here.
   const anybody = [...devicesOf(plan)].map((each) => ({ ...profile, device: each }))
   const part = planCost(plan, anybody, room.choice.profile).devices.find((each) => each.device === device)
-  return part !== undefined && part.memoryBytes > part.budgetBytes
+  return part !== undefined && part.leastMemoryBytes > part.budgetBytes
 }
 
 /** Asks for a plan, soon; asking again does not put it off. */

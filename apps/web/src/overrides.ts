@@ -1,13 +1,16 @@
 /**
  * What the address bar may override, for tests and for engineers: `?dtype=f32&threads=1&backend=reference`
- * `&memoryMB=512&name=Alice&temperature=0&maxTokens=64`. Anything out of range is as if it were not there.
+ * `&memoryMB=512&diskMBps=200&name=Alice&temperature=0&maxTokens=64`. Anything out of range is as if it were not there.
  *
  * @module
  */
 import type { CreateClusterOptions } from './cluster.ts'
 
 export type Overrides = {
-  cluster: Pick<CreateClusterOptions, 'dtype' | 'threads' | 'backend' | 'memoryBudgetBytes'>
+  cluster: Pick<
+    CreateClusterOptions,
+    'dtype' | 'threads' | 'backend' | 'memoryBudgetBytes' | 'diskBytesPerSec'
+  >
   /** This device's name in the room. */
   name: string | null
   /** 0 is greedy. */
@@ -25,6 +28,8 @@ export function parseOverrides(search: string): Overrides {
   if (backend === 'wasm' || backend === 'reference') cluster.backend = backend
   const threads = numberIn(query.get('threads'), 1, 64)
   if (threads !== null) cluster.threads = Math.round(threads)
+  const diskMBps = numberIn(query.get('diskMBps'), 1, 100_000)
+  if (diskMBps !== null) cluster.diskBytesPerSec = diskMBps * 1e6
   const memoryMB = numberIn(query.get('memoryMB'), 16, 65_536)
   if (memoryMB !== null) cluster.memoryBudgetBytes = Math.round(memoryMB * 1e6)
   const name = query.get('name')?.trim().slice(0, 64)

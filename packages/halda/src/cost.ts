@@ -55,6 +55,34 @@ export const headMemoryBytes = (model: ModelProfile): number =>
     ? Math.max(model.embeddingBytes, totalBytes(model.outputBytes))
     : model.embeddingBytes + totalBytes(model.outputBytes)
 
+/** Layers that a device holds while it streams: one runs, one is read. */
+const slots = 2
+
+/**
+ * Reading what does not fit, once per token [T^disk]. Nothing of it is taken to be hidden behind computing: the worst
+ * case, as in the paper (A.3).
+ *
+ * @param weights of the device's layers, in bytes
+ * @param memoryBytes all that its part takes
+ */
+export function diskNs(device: DeviceProfile, weights: readonly number[], memoryBytes: number): number {
+  if (memoryBytes <= device.memoryBytes || weights.length === 0) return 0
+  const slotBytes = Math.max(...weights)
+  const forLayers = device.memoryBytes - (memoryBytes - sum(weights))
+  const pinned = Math.max(0, Math.floor(forLayers / slotBytes) - slots)
+  const streamedBytes = sum(weights) * (1 - pinned / weights.length)
+  return Math.round((streamedBytes / device.diskReadBytesPerSec) * nsPerSec)
+}
+
+/** Bytes of each of a device's layers. */
+const layerWeightsOf = (plan: Plan, model: ModelProfile, device: DeviceId): number[] =>
+  plan.windows
+    .filter((window) => window.device === device)
+    .flatMap(({ firstLayer, layers }) => model.layerBytes.slice(firstLayer, firstLayer + layers))
+    .map(totalBytes)
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)
+
 /** Names come from other people's devices: one called "constructor" must not find what every object inherits. */
 const own = (table: Readonly<Record<string, number>>, name: string): number | undefined =>
   Object.hasOwn(table, name) ? table[name] : undefined
@@ -70,8 +98,12 @@ export type DeviceCost = {
   /** Time of the hops that leave this device. */
   hopNs: number
   hops: number
-  /** 0 for a device that has no part; else weights, KV cache and `bufferBytes`. */
+  /** Reading the layers that do not fit its budget, once per token [T^disk]. */
+  diskNs: number
+  /** 0 for a device that has no part; else weights, KV cache and `bufferBytes`, all held at once. */
   memoryBytes: number
+  /** The same with two layers held at a time, the others read from the store when their turn comes. */
+  leastMemoryBytes: number
   budgetBytes: number
 }
 
@@ -100,7 +132,9 @@ export function planCost(plan: Plan, devices: readonly DeviceProfile[], model: M
       outputNs: 0,
       hopNs: 0,
       hops: 0,
+      diskNs: 0,
       memoryBytes: 0,
+      leastMemoryBytes: 0,
       budgetBytes: profile.memoryBytes,
     })
   }
@@ -136,11 +170,15 @@ export function planCost(plan: Plan, devices: readonly DeviceProfile[], model: M
   head.memoryBytes += headMemoryBytes(model)
   for (const part of parts.values()) {
     if (part.layers > 0 || part === head) part.memoryBytes += bufferBytes
+    const weights = layerWeightsOf(plan, model, part.device)
+    const streamedBytes = sum(weights) - sum(weights.toSorted((a, b) => b - a).slice(0, slots))
+    part.leastMemoryBytes = part.memoryBytes - streamedBytes
+    part.diskNs = diskNs(lookUp(profiles, part.device), weights, part.memoryBytes)
   }
 
   const all = [...parts.values()]
   return {
-    tpotNs: all.reduce((sum, part) => sum + part.computeNs + part.outputNs + part.hopNs, 0),
+    tpotNs: all.reduce((sum, part) => sum + part.computeNs + part.outputNs + part.hopNs + part.diskNs, 0),
     hops: all.reduce((sum, part) => sum + part.hops, 0),
     devices: all,
   }

@@ -5,7 +5,7 @@
  * @module
  */
 import { checkProfiles } from './check.ts'
-import { nsPerMs, planCost } from './cost.ts'
+import { nsPerMs, planCost, type DeviceCost } from './cost.ts'
 import { formatBytes, noPlanSentence } from './sentence.ts'
 import type { DeviceId, DeviceProfile, LayerWindow, ModelProfile, Plan, PlanResult } from './types.ts'
 
@@ -19,13 +19,17 @@ export type ManualRequest = {
   head?: DeviceId
   /** Trips round the ring per token [k]; 1 when not given. */
   rounds?: number
+  /** Whether a device may hold less than its share and stream the rest from its store; it may not when absent. */
+  streaming?: boolean
 }
 
 /**
  * Plans exactly what was asked. Each device's layers are spread over the rounds as evenly as whole layers allow, so
  * `rounds` need not divide anything; windows of one device that follow each other directly become one.
  *
- * @returns 'no-plan' with a sentence when the numbers do not add up or a device cannot hold its share
+ * How long streaming takes is in the prediction.
+ *
+ * @returns 'no-plan' with a sentence when the numbers do not add up, or a device cannot hold its share
  */
 export function planManual(
   devices: readonly DeviceProfile[],
@@ -44,18 +48,19 @@ export function planManual(
   const windows = spread(shares, rounds)
   const heads = request.head === undefined ? devices.map(({ device }) => device).toSorted() : [request.head]
 
+  const neededBytes = (part: DeviceCost) => (request.streaming ? part.leastMemoryBytes : part.memoryBytes)
   let best: Plan | null = null
   let complaint = ''
   for (const head of heads) {
     const plan: Plan = { head, rounds, windows, predictedTpotMs: 0 }
     const cost = planCost(plan, devices, model)
-    const tooSmall = cost.devices.find(({ memoryBytes, budgetBytes }) => memoryBytes > budgetBytes)
+    const tooSmall = cost.devices.find((part) => neededBytes(part) > part.budgetBytes)
     if (tooSmall === undefined) {
       const predictedTpotMs = cost.tpotNs / nsPerMs
       if (best === null || predictedTpotMs < best.predictedTpotMs) best = { ...plan, predictedTpotMs }
     } else {
       const role = tooSmall.device === head ? ' and the head' : ''
-      complaint ||= `${tooSmall.device} cannot hold ${tooSmall.layers} layers${role}: that takes ${formatBytes(tooSmall.memoryBytes)} and it offers ${formatBytes(tooSmall.budgetBytes)}. Give it fewer layers or more memory.`
+      complaint ||= `${tooSmall.device} cannot hold ${tooSmall.layers} layers${role}: that takes ${formatBytes(neededBytes(tooSmall))} and it offers ${formatBytes(tooSmall.budgetBytes)}. Give it fewer layers or more memory.`
     }
   }
   return best === null ? refuse(complaint) : { ok: true, plan: best }

@@ -37,6 +37,15 @@ export type Abilities = {
   measuredAtMs: number
 }
 
+/** Layers that do not fit this device's memory and are read from its store each time they run. */
+export type Streaming = {
+  layers: number
+  layerBytes: number
+  /** Layers handed to the forward pass so far, and how long it waited for them. */
+  acquired: number
+  waitedMs: number
+}
+
 /** A model that this device holds a part of. */
 export type StoredModel = { model: string; name: string; url: string; storedBytes: number; inUse: boolean }
 
@@ -82,6 +91,8 @@ export type ClusterState = {
   memoryBytes: number
   /** Most that `memoryBytes` was since the page opened. */
   peakMemoryBytes: number
+  /** null while everything fits. */
+  streaming: Streaming | null
   /** Bytes of weights and headers fetched since the page opened. */
   downloadedBytes: number
   connection: Connection
@@ -145,4 +156,6 @@ export type CreateClusterOptions = {
   threads?: number
   memoryBudgetBytes?: number
   backend?: 'wasm' | 'reference'
+  /** Makes the store as slow as that, for experiments. */
+  diskBytesPerSec?: number
 }

@@ -6,6 +6,7 @@ import { parseControlMessage } from '../protocol.ts'
 import { createMemoryLinks } from '../ring/memory-link.ts'
 import { createMemoryCatalogue } from '../store/memory-catalogue.ts'
 import { createMemoryStore } from '../store/memory-store.ts'
+import { createInlineReader } from '../store/shard-reader.ts'
 import { createRangeServer, type RangeServer } from '../testing/range-server.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
 import { createDevice, type Device } from './device.ts'
@@ -33,7 +34,7 @@ afterEach(async () => {
 })
 
 /** Devices in one process: real links, real store, real HTTP for the weights; the test plays the signal server. */
-async function createHousehold(ids: DeviceId[], dtype: 'f32' | 'f16' = 'f32') {
+async function createHousehold(ids: DeviceId[], memoryBudgetBytes = 2 ** 30, dtype: 'f32' | 'f16' = 'f32') {
   server ??= await createRangeServer(tinyModel({ nLayers, seed: 3 }))
   const members = new Map<DeviceId, Member>()
   let view: Omit<RoomView, 'devices'> = { choice: null, numbered: null, noPlan: null, planning: false }
@@ -70,6 +71,8 @@ async function createHousehold(ids: DeviceId[], dtype: 'f32' | 'f16' = 'f32') {
       dtype,
       backend,
       place: member.place,
+      reader: createInlineReader(member.place.shelf.store),
+      memoryBudgetBytes,
       onstatus(status) {
         member.status = status
         publish()
@@ -291,5 +294,40 @@ describe('a household of devices', () => {
     house.plan(2, alice, [[alice, nLayers]])
     await house.ready(alice)
     expect((await house.ask(alice)).text).toBe((await alone()).text)
+  })
+
+  it('says the same words when most layers stream, whatever the budget, and while it moves', async () => {
+    const judge = await alone()
+    const house = await createHousehold([alice, bob])
+    house.plan(1, bob, [
+      [alice, 3],
+      [bob, 3],
+    ])
+    await house.ready(alice, bob)
+    const holding = house.member(alice).device
+    expect(holding.streaming()).toBeNull()
+    // Three layers of 145 kB do not fit beside scratch (147 kB) and their KV cache (98 kB); two at a time do.
+    holding.setMemoryBudget(600_000)
+    expect((await house.ask(alice)).text).toBe(judge.text)
+    expect(holding.streaming()).toMatchObject({ layers: expect.any(Number), acquired: expect.any(Number) })
+    expect(holding.streaming()!.acquired).toBeGreaterThan(0)
+
+    const answer = house.ask(bob, question, 'chat-0002')
+    for (const bytes of [2 ** 30, 600_000, 2 ** 30]) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      holding.setMemoryBudget(bytes)
+    }
+    expect((await answer).text).toBe(judge.text)
+    await until(() => holding.streaming() === null)
+  })
+
+  it('says how much memory it lacks when not even two layers fit', async () => {
+    const house = await createHousehold([alice], 100_000)
+    house.plan(1, alice, [[alice, nLayers]])
+    await until(() => house.member(alice).status.phase === 'failed')
+    expect(house.member(alice).status).toMatchObject({
+      code: 'out-of-memory',
+      message: expect.stringMatching(/at least \d+ MB here.*offers 1 MB/),
+    })
   })
 })

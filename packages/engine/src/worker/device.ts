@@ -18,6 +18,7 @@ import type {
 } from '../protocol.ts'
 import type { Link } from '../ring/link.ts'
 import { joinRing, type Ring } from '../ring/ring.ts'
+import type { ShardReader } from '../store/shard-reader.ts'
 import type { Dtype } from '../wire.ts'
 import { createChatService, type ChatService } from './chat-service.ts'
 import { checkProfile, openModel, type ModelPlace } from './open-model.ts'
@@ -34,6 +35,9 @@ export type DeviceOptions = {
   dtype: Dtype
   backend: Backend
   place: ModelPlace
+  /** For layers that stream. */
+  reader: ShardReader
+  memoryBudgetBytes: number
   onstatus(status: DeviceStatus): void
   sendControl(to: DeviceId, message: ControlMessage): void
   /** Events of this device's own questions. */
@@ -48,6 +52,9 @@ export interface Device {
   dropLink(peer: DeviceId): void
   receiveControl(from: DeviceId, message: ControlMessage): void
   ask(request: ChatRequest): void
+  /** Holds less or more of its part in memory from now on, and goes on answering. */
+  setMemoryBudget(bytes: number): void
+  streaming(): ReturnType<WeightsHolder['streaming']>
   /** Key of the model in use, in the store. */
   modelInUse(): string | null
   close(): void
@@ -69,12 +76,13 @@ type Part = {
 }
 
 export function createDevice(options: DeviceOptions): Device {
-  const { me, dtype, backend, place, onstatus, sendControl, onchat, onholding } = options
+  const { me, dtype, backend, place, reader, onstatus, sendControl, onchat, onholding } = options
   const links = new Map<DeviceId, Link>()
   const questions = createOwnQuestions(onchat)
   let room: RoomView | null = null
   let part: Part | null = null
   let holder: WeightsHolder | null = null
+  let budgetBytes = options.memoryBudgetBytes
   /** One plan's loading at a time. */
   let loading = Promise.resolve()
 
@@ -132,10 +140,12 @@ export function createDevice(options: DeviceOptions): Device {
     const model = await openModel(choice.model, place)
     checkProfile(choice, model)
     if (holder?.model.key !== model.key) {
-      holder?.free()
-      holder = createWeightsHolder(model, backend, place.shelf)
+      await holder?.free()
+      const { kvBytesPerPosition, contextLength } = choice.profile
+      const { shelf } = place
+      holder = createWeightsHolder({ model, backend, shelf, reader, kvBytesPerPosition, contextLength })
     }
-    await holder.hold(holdingOf(numbered.plan, me), report, signal)
+    await holder.hold(holdingOf(numbered.plan, me), budgetBytes, report, signal)
     if (signal.aborted) return
     onholding()
     // Sessions belong to a ring; this one starts with none.
@@ -143,6 +153,17 @@ export function createDevice(options: DeviceOptions): Device {
     mine.state = 'loaded'
     join(mine, holder)
     announce()
+  }
+
+  function setMemoryBudget(bytes: number): void {
+    budgetBytes = bytes
+    const mine = part
+    if (mine?.state !== 'loaded') return
+    const { numbered, aborter } = mine
+    loading = loading
+      .then(() => holder?.hold(holdingOf(numbered.plan, me), bytes, () => {}, aborter.signal))
+      .catch((thrown) => fail(mine, toEngineError(thrown)))
+      .then(onholding)
   }
 
   function fail(mine: Part, { code, message }: EngineError): void {
@@ -272,6 +293,8 @@ export function createDevice(options: DeviceOptions): Device {
     receiveControl,
     ask,
     dropLink,
+    setMemoryBudget,
+    streaming: () => holder?.streaming() ?? null,
     addLink(peer, link) {
       links.get(peer)?.close()
       links.set(peer, link)
@@ -287,7 +310,7 @@ export function createDevice(options: DeviceOptions): Device {
     close() {
       end(new EngineError('aborted', 'Hearth was closed.'))
       for (const link of links.values()) link.close()
-      holder?.free()
+      void holder?.free()
     },
   }
 }

@@ -15,6 +15,8 @@ import { createIdbCatalogue } from '../store/idb-catalogue.ts'
 import { removeModel, storedModels } from '../store/inventory.ts'
 import { createOpfsStore } from '../store/opfs-store.ts'
 import type { Shelf } from '../store/piece-writer.ts'
+import type { ShardReader } from '../store/shard-reader.ts'
+import { createWorkerReader } from '../store/worker-reader.ts'
 import { createDevice, type Device } from './device.ts'
 import type { EngineCall, EngineEvent, EngineReport, EngineRequest, StartOptions } from './messages.ts'
 import { inspectModel, type ModelPlace } from './open-model.ts'
@@ -64,6 +66,8 @@ async function start({
   dtype,
   backend: kind,
   threads: wanted,
+  memoryBudgetBytes,
+  diskBytesPerSec,
 }: StartOptions): Promise<Engine> {
   const threads = crossOriginIsolated ? (wanted ?? Math.min(maxThreads, navigator.hardwareConcurrency)) : 1
   const backend =
@@ -86,25 +90,36 @@ async function start({
     dtype,
     backend,
     place,
+    reader: createReader(diskBytesPerSec),
+    memoryBudgetBytes,
     onstatus: (status) => post({ type: 'to-server', message: { type: 'status', status } }),
     sendControl: (to, message) => post({ type: 'control', to, message }),
     onchat: (event) => post({ type: 'chat', event }),
     onholding: () => void reportStorage(shelf, device),
   })
-  watchMemory(backend)
+  watchMemory(backend, device)
   void reportStorage(shelf, device)
   return { device, backend, place, shelf, threads }
 }
 
-function watchMemory(backend: Backend): void {
+function createReader(diskBytesPerSec: number | undefined): ShardReader {
+  const worker = new Worker(new URL('../store/reader-worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'storage',
+  })
+  return createWorkerReader(worker, diskBytesPerSec)
+}
+
+function watchMemory(backend: Backend, device: Device): void {
   let peakMemoryBytes = 0
   let last = -1
   setInterval(() => {
     const memoryBytes = backend.memoryBytes()
-    if (memoryBytes === last) return
+    const streaming = device.streaming()
+    if (memoryBytes === last && streaming === null) return
     last = memoryBytes
     peakMemoryBytes = Math.max(peakMemoryBytes, memoryBytes)
-    report({ memoryBytes, peakMemoryBytes })
+    report({ memoryBytes, peakMemoryBytes, streaming })
   }, memoryReportMs)
 }
 
@@ -146,6 +161,7 @@ function handle(running: Engine, request: Exclude<EngineRequest, { type: 'start'
       return noteHop(request.peer, request.hopMs)
     case 'budget':
       options = { ...options, memoryBudgetBytes: request.memoryBudgetBytes }
+      device.setMemoryBudget(request.memoryBudgetBytes)
       if (profile) tellProfile({ ...profile, memoryBytes: request.memoryBudgetBytes })
       return
     case 'ask':

@@ -5,7 +5,7 @@
  */
 import type { DeviceId } from '@hearth/halda'
 import type { ErrorCode } from '../errors.ts'
-import type { Abilities, StorageView } from '../page/cluster.ts'
+import type { Abilities, StorageView, Streaming } from '../page/cluster.ts'
 import type {
   ChatEvent,
   ChatRequest,
@@ -26,6 +26,8 @@ export type StartOptions = {
   /** Measured when absent. */
   threads?: number
   backend: 'wasm' | 'reference'
+  /** Makes the store as slow as that, for experiments. */
+  diskBytesPerSec?: number
 }
 
 /** What a page tells its worker. */
@@ -68,6 +70,7 @@ export type EngineReport = {
   abilities: Abilities
   memoryBytes: number
   peakMemoryBytes: number
+  streaming: Streaming | null
   downloadedBytes: number
   storage: StorageView
 }

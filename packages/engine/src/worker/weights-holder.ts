@@ -1,113 +1,201 @@
 /**
- * The part of a model that this device holds in memory: fetched, checked, loaded; what the next plan shares with this
- * one stays.
+ * The part of a model that this device holds: fetched, checked, loaded as far as its memory allows; the rest streams
+ * from the store. What the next plan shares with this one stays.
  *
  * @module
  */
 import type { Backend, Region } from '../backend/backend.ts'
-import type { Shard } from '../gguf/shards.ts'
+import { EngineError } from '../errors.ts'
 import { shardParts } from '../gguf/shard-parts.ts'
+import type { Shard } from '../gguf/shards.ts'
 import { createHead, type CpuHead } from '../model/head-cpu.ts'
-import { createLayers, type CpuLayers } from '../model/layers-cpu.ts'
+import { createLayers } from '../model/layers-cpu.ts'
+import type { Layers } from '../model/layers.ts'
+import { downloadShard } from '../store/download.ts'
 import { loadShard } from '../store/load-shard.ts'
 import type { Shelf } from '../store/piece-writer.ts'
+import type { ShardReader } from '../store/shard-reader.ts'
+import { chooseResidency, type Residency } from './choose-residency.ts'
 import type { OpenModel } from './open-model.ts'
+import { createReadAhead, type ReadAhead, type ReadAheadStats } from './read-ahead.ts'
 
 export type Holding = {
+  /** In running order. */
   layers: readonly number[]
   head: boolean
 }
 
+export type HolderOptions = {
+  model: OpenModel
+  backend: Backend
+  shelf: Shelf
+  reader: ShardReader
+  /** K and V of one position in one layer, and how many positions are planned for. */
+  kvBytesPerPosition: number
+  contextLength: number
+}
+
 export interface WeightsHolder {
   readonly model: OpenModel
-  readonly layers: CpuLayers
+  readonly layers: Layers
   readonly head: CpuHead | null
   /**
-   * Holds exactly this from now on.
+   * Holds exactly this from now on, within a budget.
    *
    * @param onprogress bytes of shards at hand, of all that `holding` needs
-   * @throws EngineError of the store and the source; 'out-of-memory'; 'aborted'. What was loaded stays.
+   * @throws EngineError of the store and the source; 'out-of-memory' when not even two layers fit at once; 'aborted'.
+   *   What was loaded stays.
    */
   hold(
     holding: Holding,
+    budgetBytes: number,
     onprogress: (loadedBytes: number, totalBytes: number) => void,
     signal: AbortSignal,
   ): Promise<void>
-  free(): void
+  /** What streams, and how well; null while nothing does. */
+  streaming(): (ReadAheadStats & { layers: number; layerBytes: number }) | null
+  free(): Promise<void>
 }
 
-export function createWeightsHolder(model: OpenModel, backend: Backend, shelf: Shelf): WeightsHolder {
-  const { config, shards } = model
+export function createWeightsHolder(options: HolderOptions): WeightsHolder {
+  const { model, backend, shelf, reader, kvBytesPerPosition, contextLength } = options
+  const { config, shards, key, source } = model
+  const otherBytes = backend.memoryBytes()
   const layers = createLayers(backend, config)
+  const scratchBytes = backend.memoryBytes() - otherBytes
   let head: CpuHead | null = null
+  /** Running and changing what is held take turns, so that a layer that runs is not taken away. */
+  let turn: Promise<unknown> = Promise.resolve()
+  let ahead: { readAhead: ReadAhead; slots: Region[]; streamed: readonly number[] } | null = null
 
-  async function load(
+  const shardOf = (layer: number): Shard => shards.layers[layer]!
+  const nameOf = (shard: Shard) => ({ model: key, file: shard.file })
+
+  /** Fetches a shard, and reads it into a region of its own when it is to stay. */
+  async function bring(
     shard: Shard,
+    stays: boolean,
     onprogress: (packedBytes: number) => void,
     signal: AbortSignal,
-  ): Promise<Region> {
+  ): Promise<Region | null> {
+    const download = {
+      ...shelf,
+      source,
+      name: nameOf(shard),
+      parts: shardParts(shard, backend.packing),
+      byteLength: shard.byteLength,
+      onprogress: ({ packedBytes }: { packedBytes: number }) => onprogress(packedBytes),
+      signal,
+    }
+    if (!stays) {
+      await downloadShard(download)
+      return null
+    }
     let region: Region | null = null
+    const into = () => (region ??= backend.region(shard.byteLength)).bytes()
     try {
-      await loadShard({
-        ...shelf,
-        source: model.source,
-        name: { model: model.key, file: shard.file },
-        parts: shardParts(shard, backend.packing),
-        byteLength: shard.byteLength,
-        into: () => (region ??= backend.region(shard.byteLength)).bytes(),
-        onprogress: ({ packedBytes }) => onprogress(packedBytes),
-        signal,
-      })
-      return region!
+      await loadShard({ ...download, into })
+      return region
     } catch (thrown) {
       ;(region as Region | null)?.free()
       throw thrown
     }
   }
 
+  function residencyOf(holding: Holding, budgetBytes: number): Residency {
+    const kvBytes = holding.layers.length * kvBytesPerPosition * contextLength
+    const headBytes = holding.head ? shards.head.byteLength : 0
+    const forLayers = budgetBytes - kvBytes - headBytes - scratchBytes
+    const sizes = holding.layers.map((layer) => ({ layer, byteLength: shardOf(layer).byteLength }))
+    const residency = chooseResidency(sizes, forLayers)
+    if (residency) return residency
+    const neededBytes = budgetBytes - forLayers + 2 * Math.max(...sizes.map(({ byteLength }) => byteLength))
+    throw new EngineError(
+      'out-of-memory',
+      `Its part of the model needs at least ${inMegabytes(neededBytes)} here, and this device offers ${inMegabytes(budgetBytes)}. Offer more memory in the settings, or let other devices join.`,
+    )
+  }
+
+  async function stopStreaming(): Promise<void> {
+    if (!ahead) return
+    const { readAhead, slots, streamed } = ahead
+    ahead = null
+    for (const layer of streamed) layers.unload(layer)
+    await readAhead.close()
+    for (const slot of slots) slot.free()
+  }
+
+  function startStreaming({ streamed, slots: count }: Residency): void {
+    if (streamed.length === 0) return
+    const slotBytes = Math.max(...streamed.map((layer) => shardOf(layer).byteLength))
+    const slots = Array.from({ length: count }, () => backend.region(slotBytes))
+    const readAhead = createReadAhead({
+      order: streamed,
+      slots,
+      read(layer, slot, signal) {
+        const shard = shardOf(layer)
+        return reader.read(nameOf(shard), () => slot.bytes().subarray(0, shard.byteLength), signal)
+      },
+    })
+    ahead = { readAhead, slots, streamed }
+    for (const layer of streamed) layers.stream(layer, shardOf(layer), readAhead)
+  }
+
+  function inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = turn.then(act)
+    turn = result.catch(() => {})
+    return result
+  }
+
+  const hold: WeightsHolder['hold'] = async (holding, budgetBytes, onprogress, signal) => {
+    const residency = residencyOf(holding, budgetBytes)
+    await stopStreaming()
+    for (const layer of layers.loaded()) if (!residency.pinned.includes(layer)) layers.unload(layer)
+    if (head && !holding.head) {
+      head.free()
+      head = null
+    }
+    const loaded = new Set(layers.loaded())
+    const wanted = [...holding.layers.map(shardOf), ...(holding.head ? [shards.head] : [])]
+    const totalBytes = bytesOf(wanted)
+    let atHand = bytesOf([...loaded].map(shardOf)) + (head ? shards.head.byteLength : 0)
+    const step = async (shard: Shard, stays: boolean): Promise<Region | null> => {
+      const region = await bring(shard, stays, (packed) => onprogress(atHand + packed, totalBytes), signal)
+      atHand += shard.byteLength
+      onprogress(atHand, totalBytes)
+      return region
+    }
+    onprogress(atHand, totalBytes)
+    for (const layer of holding.layers) {
+      if (loaded.has(layer)) continue
+      const region = await step(shardOf(layer), residency.pinned.includes(layer))
+      if (region) layers.load(layer, shardOf(layer), region)
+    }
+    if (holding.head && !head)
+      head = createHead(backend, config, shards.head, (await step(shards.head, true))!)
+    startStreaming(residency)
+  }
+
   return {
     model,
-    layers,
+    layers: { ...layers, run: (a, count) => inTurn(() => layers.run(a, count)) },
     get head() {
       return head
     },
-    async hold(holding, onprogress, signal) {
-      for (const layer of layers.loaded()) if (!holding.layers.includes(layer)) layers.unload(layer)
-      if (head && !holding.head) {
-        head.free()
-        head = null
-      }
-      const loaded = new Set(layers.loaded())
-      const missing = holding.layers.filter((layer) => !loaded.has(layer))
-      const wanted = [
-        ...holding.layers.map((layer) => shards.layers[layer]!),
-        ...(holding.head ? [shards.head] : []),
-      ]
-      const totalBytes = bytesOf(wanted)
-      let atHand = totalBytes - bytesOf(missing.map((layer) => shards.layers[layer]!))
-      if (holding.head && !head) atHand -= shards.head.byteLength
-      const step = async (shard: Shard): Promise<Region> => {
-        const region = await load(
-          shard,
-          (packedBytes) => onprogress(atHand + packedBytes, totalBytes),
-          signal,
-        )
-        atHand += shard.byteLength
-        onprogress(atHand, totalBytes)
-        return region
-      }
-      onprogress(atHand, totalBytes)
-      for (const layer of missing) {
-        const shard = shards.layers[layer]!
-        layers.load(layer, shard, await step(shard))
-      }
-      if (holding.head && !head) head = createHead(backend, config, shards.head, await step(shards.head))
+    hold: (...what) => inTurn(() => hold(...what)),
+    streaming() {
+      if (!ahead) return null
+      const layerBytes = bytesOf(ahead.streamed.map(shardOf))
+      return { ...ahead.readAhead.stats(), layers: ahead.streamed.length, layerBytes }
     },
-    free() {
-      head?.free()
-      layers.free()
-    },
+    free: () =>
+      inTurn(async () => {
+        await stopStreaming()
+        head?.free()
+        layers.free()
+      }),
   }
 }
 
 const bytesOf = (shards: readonly Shard[]) => shards.reduce((total, { byteLength }) => total + byteLength, 0)
+const inMegabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`
