@@ -19,8 +19,12 @@ export const peerVersions = { '@wllama/wllama': '3.8.1', 'node-llama-cpp': nativ
 /** Path of an installed package. */
 export const peerPath = (name: keyof typeof peerVersions) => path.join(folder, 'node_modules', name)
 
-/** llama.cpp compiled for this machine's processor, without a GPU. */
-const nativeBinary = `@node-llama-cpp/${{ darwin: 'mac', win32: 'win' }[process.platform as string] ?? process.platform}-${process.arch}`
+/** llama.cpp compiled for this machine's processor. */
+function nativeBinary(): string {
+  const { platform, arch } = process
+  if (platform === 'darwin') return `@node-llama-cpp/mac-${arch === 'arm64' ? 'arm64-metal' : arch}`
+  return `@node-llama-cpp/${platform === 'win32' ? 'win' : platform}-${arch}`
+}
 
 /** @returns why llama.cpp itself cannot take part, or null. @throws Error when wllama cannot be installed */
 export async function installPeers(log: (line: string) => void): Promise<{ nativeMissing: string | null }> {
@@ -30,11 +34,11 @@ export async function installPeers(log: (line: string) => void): Promise<{ nativ
   await install('@wllama/wllama', peerVersions['@wllama/wllama'], log)
   try {
     await install('node-llama-cpp', nativeVersion, log)
-    await install(nativeBinary, nativeVersion, log)
+    await install(nativeBinary(), nativeVersion, log)
     return { nativeMissing: null }
   } catch (thrown) {
     return {
-      nativeMissing: `${nativeBinary} ${nativeVersion} is not to be had here: ${String(thrown).split('\n')[0]}`,
+      nativeMissing: `${nativeBinary()} ${nativeVersion} is not to be had here: ${String(thrown).split('\n')[0]}`,
     }
   }
 }

@@ -35,6 +35,7 @@ export type BenchFigures = {
   /** Least time of a token: its weights, only read. */
   rooflineMs: number
   rooflineShare: number
+  /** Resident is what the process has grown by, once kernels and threads were there. */
   memory: MemoryUse & { residentBytes: number }
 }
 
@@ -54,8 +55,8 @@ export const bench: Command = {
     const promptTokens = readInteger('prompt-tokens', values['prompt-tokens'], { absent: 57, ...bounds })
     const genTokens = readInteger('gen', values.gen, { absent: 32, ...bounds })
     const rounds = readInteger('rounds', values.rounds, { absent: 3, min: 1, max: 100 })
-    const residentBefore = memoryUsage.rss()
     const backend = await openWasmBackend(readThreads(values.threads))
+    const residentBefore = memoryUsage.rss()
     try {
       const model = await loadModel(createFileSource(file), backend)
       const prompt = promptOf(model, promptTokens, genTokens)
