@@ -31,7 +31,7 @@ const cols = 2048
 const pieces = 16
 const pieceBytes = 8 * 2 ** 20
 const prefillTokens = 64
-const rounds = 6
+const rounds = 8
 
 /** The best piece of several rounds; the kinds take turns, so that what else the machine does hits all of them alike. */
 export function measureKernels(backend: WasmBackend, type: WeightType): KernelSpeed {
