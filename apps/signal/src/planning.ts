@@ -67,7 +67,7 @@ export function planIfDue(room: Room, atMs: number, plan: Planner): void {
   const result = planOf(room, plan)
   if ('noPlan' in result) {
     room.numbered = null
-    room.noPlan = (result.noPlan + leftOutSentence(room)).slice(0, maxSentence)
+    room.noPlan = (withNames(room, result.noPlan) + leftOutSentence(room)).slice(0, maxSentence)
     return
   }
   room.noPlan = null
@@ -125,6 +125,10 @@ const hasFailed = (room: Room, { number, plan }: NumberedPlan): boolean =>
     ({ device, status }) =>
       status.phase === 'failed' && status.plan === number && devicesOf(plan).has(device),
   )
+
+/** Planners know ids; people know names. */
+const withNames = (room: Room, sentence: string): string =>
+  room.seats.reduce((text, { device, name }) => text.replaceAll(device, name), sentence)
 
 const waitingSentence = (devices: number): string =>
   devices === 0

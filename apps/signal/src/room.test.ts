@@ -350,6 +350,18 @@ describe('planning', () => {
     expect(plannedIn(house.view(alice))).toEqual(['alice'])
   })
 
+  it('names devices as people do where a plan fails', () => {
+    const house = createHouse((devices) => ({
+      ok: false,
+      code: 'no-plan',
+      message: `${devices[0]!.device} cannot hold it.`,
+    }))
+    const alice = house.join('alice')
+    house.say(alice, { type: 'choose', choice: choiceOf('demo') })
+    house.pass(100)
+    expect(house.view(alice).noPlan).toBe('alice cannot hold it.')
+  })
+
   it('plans without a device whose measurements are nonsense', () => {
     const house = createHouse()
     const alice = house.join('alice')
