@@ -9,7 +9,8 @@ import { startCluster } from './run-cluster.ts'
 const usage = `Usage: npm run cluster -- [options]
 
   --devices N          headless Chromium browsers to start (default 3)
-  --model M            demo, a GGUF file, owner/repo/file.gguf or a URL (default demo)
+  --model M            demo, a GGUF file, owner/repo/file.gguf, a URL, or synth:llama-3-8b:Q4_K_M
+                       for synthetic weights (default demo)
   --prompt TEXT        what to ask (default "How do you work?")
   --max-tokens N       longest answer (default 200)
   --temperature T      0 is greedy (default 0)

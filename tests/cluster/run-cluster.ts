@@ -12,6 +12,7 @@ import type { Plan, PlanRequest } from '@hearth/halda'
 import { startServer } from '@hearth/signal/server'
 import { chromium, type BrowserContext, type Page } from 'playwright'
 import { chromiumArgs, chromiumPath } from '../chromium.ts'
+import { serveRanges, synthNamed } from './serve-ranges.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const defaultNames = ['alice', 'bob', 'charlie', 'dora', 'emil', 'frida', 'georg', 'hanna']
@@ -25,7 +26,7 @@ declare global {
 
 export type ClusterOptions = {
   devices: number
-  /** 'demo', a path, 'owner/repo/file.gguf' or a URL. */
+  /** 'demo', a path, 'owner/repo/file.gguf', a URL, or 'synth:SHAPE:TYPE' for synthetic weights. */
   model: string
   /** 'even': every device takes part; 'fastest': Halda may leave devices out. */
   split: 'even' | 'fastest'
@@ -108,6 +109,8 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
       path.join(root, 'public/models'),
     ],
   }
+  const synth = synthNamed(options.model)
+  const synthServer = synth && (await serveRanges(synth))
   let server = await startServer({ ...serverOptions, port: 0 })
   const profiles = await mkdtemp(path.join(tmpdir(), 'hearth-cluster-'))
   const { url, port } = server
@@ -119,7 +122,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
   const pages: Page[] = []
   const closeAll = async () => {
     await Promise.allSettled(launches.map(async (launch) => (await launch).close()))
-    await server.close()
+    await Promise.all([server.close(), synthServer?.close()])
     // A browser may still write its last files.
     await rm(profiles, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   }
@@ -177,7 +180,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     )
     log('everybody sees everybody')
     return {
-      ...createRunning(url, joinLink, pages, options, close),
+      ...createRunning(url, joinLink, pages, options, close, synthServer?.url),
       join,
       stopServer,
       startServer: startServerAgain,
@@ -198,8 +201,16 @@ function createRunning(
   pages: Page[],
   options: ClusterOptions,
   close: () => Promise<void>,
+  synthUrl: string | undefined,
 ): Omit<RunningCluster, 'join' | 'stopServer' | 'startServer' | 'restartServer'> {
   const state = (device: number) => pages[device]!.evaluate(() => window.hearth.state())
+
+  /** What a person would type or pick for it. */
+  async function sourceOf(model: string): Promise<string> {
+    if (model === 'demo') return '/models/demo-q8_0.gguf'
+    if (synthUrl !== undefined && model.startsWith('synth:')) return synthUrl
+    return (await exists(model)) ? `/models/${encodeURIComponent(path.basename(model))}` : model
+  }
 
   async function planRequest(): Promise<PlanRequest> {
     const { split, layers, rounds } = options
@@ -233,12 +244,7 @@ function createRunning(
     waitUntilReady,
     close,
     async choose(model) {
-      const source =
-        model === 'demo'
-          ? '/models/demo-q8_0.gguf'
-          : (await exists(model))
-            ? `/models/${encodeURIComponent(path.basename(model))}`
-            : model
+      const source = await sourceOf(model)
       const request = await planRequest()
       await pages[0]!.evaluate(([source, request]) => window.hearth.choose(source, request), [
         source,
@@ -324,9 +330,12 @@ async function isModelFile(model: string): Promise<boolean> {
     if (model.endsWith('.gguf')) return true
     throw new Error(`${model} is no GGUF file: its name must end in .gguf.`)
   }
-  const isElsewhere = model === 'demo' || /^https?:/.test(model) || model.startsWith('/models/')
+  const isElsewhere =
+    model === 'demo' || model.startsWith('synth:') || /^https?:/.test(model) || model.startsWith('/models/')
   if (isElsewhere || /^[^/.][^/]*\/[^/]+\/.+\.gguf$/.test(model)) return false
-  throw new Error(`There is no model ${model}: name a GGUF file, demo, owner/repo/file.gguf or a URL.`)
+  throw new Error(
+    `There is no model ${model}: name a GGUF file, demo, owner/repo/file.gguf, a URL or synth:SHAPE:TYPE.`,
+  )
 }
 
 async function exists(file: string): Promise<boolean> {
