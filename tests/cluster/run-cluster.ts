@@ -92,7 +92,7 @@ export type BrowserOptions = {
   /** Of the command line, beside those of every browser. */
   args?: readonly string[]
   /** Before the page opens. */
-  prepare?(context: BrowserContext): Promise<void>
+  prepare?(context: BrowserContext): Promise<unknown>
 }
 
 export type AskOptions = { maxTokens?: number; temperature?: number; topP?: number; seed?: number }
