@@ -50,6 +50,8 @@ export interface Backend {
   readonly kind: 'reference' | 'wasm'
   /** The path chosen and why, for people: "WASM, relaxed SIMD, 2 threads". */
   readonly detail: string
+  /** That share its work, the caller's included. */
+  readonly threads: number
   readonly packing: Packing
   /** Bytes held now: weights, caches and scratch. */
   memoryBytes(): number

@@ -29,6 +29,7 @@ export async function createReferenceBackend(options: { maxBytes?: number } = {}
   const memory = createReferenceMemory(options.maxBytes ?? Infinity)
   return {
     kind: 'reference',
+    threads: 1,
     detail: 'plain TypeScript, one thread',
     packing: ggufPacking,
     memoryBytes: memory.bytes,

@@ -30,6 +30,8 @@ import { createWorkplace, type Workplace } from './wasm-workplace.ts'
 export type WasmBackendOptions = {
   /** The caller's included. One if the page cannot share memory. */
   threads: number
+  /** The most that {@link WasmBackend.setThreads} may ask for; `threads` by default. */
+  maxThreads?: number
   /** What weights, caches and scratch may take together; as much as the machine gives, by default. */
   maxBytes?: number
   /** Instead of the one that suits the machine: for tests and benches. */
@@ -39,11 +41,10 @@ export type WasmBackendOptions = {
 }
 
 export type WasmBackend = Backend & {
-  /** The caller's included. */
-  readonly threads: number
   /**
-   * From now on with so many threads, or as many as the machine grants; without shared memory with one. No operation
-   * may be asked for until it is done.
+   * From now on with so many threads, or as many as the machine grants; without shared memory with one.
+   *
+   * @throws EngineError 'out-of-memory', and nothing changed
    */
   setThreads(count: number): Promise<void>
   /** XXH32 of bytes in this backend's memory: a region's, say. */
@@ -55,7 +56,7 @@ export type WasmBackend = Backend & {
 /** @throws EngineError 'out-of-memory' when not even a small memory can be had */
 export async function createWasmBackend(host: WasmHost, options: WasmBackendOptions): Promise<WasmBackend> {
   const { maxBytes = Infinity, arenaBytes = 2 ** 32, arithmetic = chooseArithmetic() } = options
-  const shared = host.sharedMemory && options.threads > 1
+  const shared = host.sharedMemory && (options.maxThreads ?? options.threads) > 1
   const module = await host.compile(shared ? `${arithmetic}-threads` : arithmetic)
   const arenas = createArenas({ module, shared, maxBytes, arenaBytes })
   const threads = shared ? createThreads(host, module, arenas) : null

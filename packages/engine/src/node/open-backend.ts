@@ -6,6 +6,7 @@
 import { availableParallelism } from 'node:os'
 import type { Backend } from '../backend/backend.ts'
 import { createReferenceBackend } from '../backend/reference.ts'
+import { createMeasuredBackend } from '../backend/wasm-thread-count.ts'
 import { createWasmBackend, type WasmBackend } from '../backend/wasm.ts'
 import { EngineError } from '../errors.ts'
 import { readChoice, readInteger } from './arguments.ts'
@@ -17,7 +18,7 @@ export const backendOptions = { backend: 'text', threads: 'text' } as const
 const maxThreads = 64
 
 /**
- * @returns the fast one with a thread for each core, unless told otherwise
+ * @returns the fast one with as many threads as help, unless told otherwise
  * @throws UsageError; EngineError of {@link createWasmBackend}
  */
 export async function openBackend(values: { backend?: string; threads?: string }): Promise<Backend> {
@@ -26,16 +27,17 @@ export async function openBackend(values: { backend?: string; threads?: string }
   return kind === 'reference' ? createReferenceBackend() : openWasmBackend(threads)
 }
 
-/** @returns a thread for each core, unless told otherwise. @throws UsageError */
-export function readThreads(text: string | undefined): number {
-  const absent = Math.min(availableParallelism(), maxThreads)
-  return readInteger('threads', text, { absent, min: 1, max: maxThreads })
+/** @returns null to have them measured. @throws UsageError */
+export function readThreads(text: string | undefined): number | null {
+  return text === undefined ? null : readInteger('threads', text, { absent: 1, min: 1, max: maxThreads })
 }
 
 /** @throws EngineError of {@link createWasmBackend}; 'not-ready' when the kernels are not built */
-export async function openWasmBackend(threads: number): Promise<WasmBackend> {
+export async function openWasmBackend(threads: number | null): Promise<WasmBackend> {
+  const host = createNodeHost()
   try {
-    return await createWasmBackend(createNodeHost(), { threads })
+    if (threads !== null) return await createWasmBackend(host, { threads })
+    return await createMeasuredBackend(host, { maxThreads: Math.min(availableParallelism(), maxThreads) })
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown
     throw new EngineError(

@@ -6,6 +6,7 @@
 import type { DeviceProfile } from '@hearth/halda'
 import { createReferenceBackend } from '../backend/reference.ts'
 import type { Backend } from '../backend/backend.ts'
+import { createMeasuredBackend } from '../backend/wasm-thread-count.ts'
 import { createWasmBackend } from '../backend/wasm.ts'
 import { createWebHost } from '../backend/wasm-host-web.ts'
 import { EngineError, toEngineError } from '../errors.ts'
@@ -32,7 +33,7 @@ const maxThreads = 8
 const post = (event: EngineEvent) => postMessage(event)
 const report = (changes: Partial<EngineReport>) => post({ type: 'report', report: changes })
 
-type Engine = { device: Device; backend: Backend; place: ModelPlace; shelf: Shelf; threads: number }
+type Engine = { device: Device; backend: Backend; place: ModelPlace; shelf: Shelf }
 
 let engine: Promise<Engine> | null = null
 let options: StartOptions
@@ -69,11 +70,7 @@ async function start({
   memoryBudgetBytes,
   diskBytesPerSec,
 }: StartOptions): Promise<Engine> {
-  const threads = crossOriginIsolated ? (wanted ?? Math.min(maxThreads, navigator.hardwareConcurrency)) : 1
-  const backend =
-    kind === 'reference'
-      ? await createReferenceBackend()
-      : await createWasmBackend(createWebHost(), { threads })
+  const backend = kind === 'reference' ? await createReferenceBackend() : await createFastBackend(wanted)
   const shelf = { store: await createOpfsStore(), catalogue: await createIdbCatalogue() }
   let downloadedBytes = 0
   const place: ModelPlace = {
@@ -99,7 +96,14 @@ async function start({
   })
   watchMemory(backend, device)
   void reportStorage(shelf, device)
-  return { device, backend, place, shelf, threads }
+  return { device, backend, place, shelf }
+}
+
+/** With as many threads as help, unless told how many. */
+function createFastBackend(threads: number | undefined): Promise<Backend> {
+  const host = createWebHost()
+  if (threads !== undefined) return createWasmBackend(host, { threads })
+  return createMeasuredBackend(host, { maxThreads: Math.min(maxThreads, navigator.hardwareConcurrency) })
 }
 
 function createReader(diskBytesPerSec: number | undefined): ShardReader {
@@ -123,8 +127,8 @@ function watchMemory(backend: Backend, device: Device): void {
   }, memoryReportMs)
 }
 
-async function measure({ backend, shelf, threads }: Engine): Promise<void> {
-  const abilities = await measureAbilities(backend, shelf.store, threads)
+async function measure({ backend, shelf }: Engine): Promise<void> {
+  const abilities = await measureAbilities(backend, shelf.store)
   report({ abilities })
   const { weightBytesPerSec, diskReadBytesPerSec } = abilities
   const { device, memoryBudgetBytes: memoryBytes } = options

@@ -19,18 +19,20 @@ const leastDiskBytes = 2 ** 15
 const probe = { model: 'probe', file: 'disk' }
 
 /** Matrix–vector rate by weight type, disk speed, threads. Yields between measurements, so that the worker still hears. */
-export async function measureAbilities(
-  backend: Backend,
-  store: ShardStore,
-  threads: number,
-): Promise<Abilities> {
+export async function measureAbilities(backend: Backend, store: ShardStore): Promise<Abilities> {
   const weightBytesPerSec: Record<string, number> = {}
   for (const type of Object.keys(weightTypes) as WeightType[]) {
     weightBytesPerSec[type] = measureProduct(backend, type)
     await breathe()
   }
   const disk = await measureDisk(store)
-  return { compute: backend.detail, threads, weightBytesPerSec, ...disk, measuredAtMs: Date.now() }
+  return {
+    compute: backend.detail,
+    threads: backend.threads,
+    weightBytesPerSec,
+    ...disk,
+    measuredAtMs: Date.now(),
+  }
 }
 
 /** Stored bytes of W (rows, cols) per second of y = W·x. */
@@ -43,6 +45,8 @@ function measureProduct(backend: Backend, type: WeightType): number {
   const x = backend.scratch(cols)
   const out = backend.scratch(rows)
   const w = backend.matrix(region, 0, type, rows, cols)
+  // memory that was never written to may all be one page of zeros, and that lies in a cache
+  region.bytes().fill(0)
   x.values().fill(1)
   backend.matmul([{ out, w }], x, 1)
   const start = performance.now()
