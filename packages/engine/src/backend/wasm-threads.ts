@@ -2,7 +2,7 @@
  * The threads of a backend, which share its memories: started, sent into the kernels' loop, let out of it, ended.
  *
  * A thread in the loop is deaf to messages. To tell it anything, the kernels let all threads leave; they go in again
- * with all memories and with the number of the last job. A job that is announced before they are back waits for them.
+ * with all memories and with the number of the last job. A job that is announced before they are back is done without them.
  *
  * @module
  */

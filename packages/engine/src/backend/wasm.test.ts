@@ -3,9 +3,8 @@ import { createNodeHost } from '../node/wasm-host.ts'
 import { xxh32 } from '../store/checksum.ts'
 import { randomBlocks, randomNumbers } from '../testing/random-blocks.ts'
 import { backendContract } from './backend.contract.ts'
-import { createArenas } from './wasm-arenas.ts'
 import type { WasmHost } from './wasm-host.ts'
-import { arithmetics, scratchBytes, type Arithmetic } from './wasm-kernels.ts'
+import { arithmetics } from './wasm-kernels.ts'
 import { createWasmBackend } from './wasm.ts'
 
 const host = createNodeHost()
@@ -17,30 +16,6 @@ for (const arithmetic of arithmetics) {
     )
   }
 }
-
-/** A backend with no room in its first arena: for weights, or for anything that a test makes. */
-async function apart(what: 'weights' | 'everything', arithmetic: Arithmetic, threads: number) {
-  const arenaBytes = 64 * 2 ** 20
-  const backend = await createWasmBackend(host, { threads, arithmetic, arenaBytes })
-  const near = backend.scratch(16)
-  backend.region(arenaBytes / 2 - 2 ** 20)
-  if (what === 'everything') backend.scratch((arenaBytes / 2 - 2 ** 21) / 4)
-  const far = what === 'weights' ? backend.region(2 ** 20) : backend.scratch(2 ** 18)
-  const bytes = 'bytes' in far ? far.bytes() : far.values()
-  expect(bytes.buffer).not.toBe(near.values().buffer)
-  far.free()
-  return backend
-}
-
-for (const arithmetic of ['relaxed-short', 'simd'] as const) {
-  for (const threads of [1, 2]) {
-    const name = `wasm, ${arithmetic}, ${threads === 1 ? 'one thread' : 'two threads'}`
-    backendContract(`${name}, weights in another arena`, () => apart('weights', arithmetic, threads))
-  }
-}
-backendContract('wasm, two threads, everything in another arena', () =>
-  apart('everything', 'relaxed-short', 2),
-)
 
 describe('threads', () => {
   test('sleep between jobs and wake for the next', async () => {
@@ -74,36 +49,6 @@ describe('threads', () => {
     backend.rmsNorm(x, x, x, 1, 0)
     expect(x.values()[63]).toBeCloseTo(2, 5)
     backend.close()
-  })
-})
-
-describe.each([0, 1])('a thread that faults in arena %i', (number) => {
-  test('fails the job it was in; the next ones do without threads', async () => {
-    const module = await host.compile('simd-threads')
-    const arenas = createArenas({ module, shared: true, maxBytes: Infinity, arenaBytes: 2 ** 25 })
-    arenas.allocateWeights(2 ** 24 - 2 ** 17)
-    const arena = arenas.allocateWeights((number + 1) * 2 ** 16).arena
-    expect(arena).toBe(arenas.all[number])
-    const memories = arenas.all.map(({ memory }) => memory)
-    const thread = await host.spawn({ module, memories, thread: 1 })
-    const [rows, cols] = [4096, 256]
-    const [weights, x, out] = [
-      arena.allocate(rows * cols * 4),
-      arena.allocate(cols * 4),
-      arena.allocate(rows * 4),
-    ]
-    arenas.setThreads(2)
-    // the caller's scratch is the last of memory, so the thread's lies beyond the end
-    arena.kernels.setUp(number, 2, arena.memory.buffer.byteLength - scratchBytes)
-    thread.enter({ memories, seen: 0 })
-    const results = Array.from({ length: 200 }, () => {
-      arena.kernels.beginProducts(x, 1, cols, 0)
-      arena.kernels.addProduct(out, weights, 0, rows, 0, 0)
-      return arena.kernels.runProducts()
-    })
-    expect(results.filter((failed) => failed === 1)).toHaveLength(1)
-    expect(results.at(-1)).toBe(0)
-    thread.terminate()
   })
 })
 
