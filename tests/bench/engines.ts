@@ -52,7 +52,7 @@ export async function compareEngines(
   const contenders: Contender[] = []
   try {
     for (const name of engines) contenders.push(await open[name](browser, pagesUrl, setup))
-    const records = contenders.map((contender) => ({ contender, ...newRecord(), tookMs: 0 }))
+    const records = contenders.map((contender) => ({ contender, ...nothingYet(), tookMs: 0 }))
     for (let round = 0; round < rounds; round++) {
       for (const record of records) {
         if (record.tookMs > slowMs) continue
@@ -74,7 +74,7 @@ type Measured = {
   weightBytesPerToken: number
 }
 
-const newRecord = (): Measured => ({
+const nothingYet = (): Measured => ({
   tokenMs: [],
   prefillMs: new Map(),
   readBytesPerSec: [],

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Browser, Page } from 'playwright'
-import type { MemoryUse } from '../../packages/engine/src/node/measure-speed.ts'
 import type { AnswerTimes, Contender, Setup } from './contender.ts'
 import type { DecodeTimes } from './pages/speed.worker.ts'
 import { viteUrl } from './vite-url.ts'
@@ -15,7 +14,6 @@ export type HearthContender = Contender &
   Required<Pick<Contender, 'roofline'>> & {
     /** Decodes behind `context` tokens, which are read on the first call and kept. */
     decodeBehind(context: number, genTokens: number): Promise<DecodeTimes>
-    memory(): Promise<MemoryUse>
   }
 
 export async function openHearth(
@@ -32,7 +30,6 @@ export async function openHearth(
     answer: (promptTokens, genTokens) => call<AnswerTimes>(page, 'answer', promptTokens, genTokens),
     roofline: () => call(page, 'roofline'),
     decodeBehind: (context, genTokens) => call(page, 'decodeBehind', context, genTokens),
-    memory: () => call(page, 'memory'),
     close: () => page.close(),
   }
 }

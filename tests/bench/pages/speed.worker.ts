@@ -10,7 +10,6 @@ import { loadModel, type LoadedModel } from '../../../packages/engine/src/node/l
 import {
   benchPrompt,
   type BenchSession,
-  memoryUse,
   timeAnswer,
   timeRead,
   weightBytesPerToken,
@@ -57,5 +56,4 @@ serve({
     weightBytesPerToken: weightBytesPerToken(model),
     readBytesPerSec: timeRead(backend, model),
   }),
-  memory: () => memoryUse(backend, model),
 })
