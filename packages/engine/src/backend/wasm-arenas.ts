@@ -9,6 +9,7 @@
 import { EngineError } from '../errors.ts'
 import { createArena, outOfMemory, type Arena, type Budget } from './wasm-arena.ts'
 import { createInstances } from './wasm-instances.ts'
+import { scratchBytes } from './wasm-kernels.ts'
 
 export type Place = { arena: Arena; address: number }
 
@@ -72,8 +73,11 @@ export function createArenas(options: ArenasOptions): Arenas {
   /** Another arena with room for so many bytes; null when this device has none to give. */
   function openFor(byteLength: number): Arena | null {
     // as large as the last one: what the browser did not reserve then, it does not reserve now
-    const most = all.at(-1)!.maxBytes
+    const last = all.at(-1)!
+    const most = last.maxBytes
     if (byteLength > most * share || byteLength > maxBytes - budget.used()) return null
+    // what an empty arena had no room for, the machine has no memory for
+    if (all.length > 1 && last.used() <= threads * scratchBytes) return null
     try {
       const arena = open(most)
       onopen()
@@ -92,7 +96,7 @@ export function createArenas(options: ArenasOptions): Arenas {
     const another = openFor(byteLength)
     if (another) yield another
     // rather full than not at all
-    else yield* all
+    yield* all
   }
 
   function allocate(byteLength: number, shareOfFirst: number): Place {
