@@ -3,14 +3,15 @@
 // Weights with 4 and 6 bits meet x as bytes where the machine has relaxed dot products; weights with 8 bits, and all
 // weights elsewhere, meet it as 16-bit integers. Those cost nothing more to be precise, so they are: 13 bits, which is as
 // many as 6-bit weights leave room for in 32. Every four of them are stored as (0, 2, 1, 3): the even and the odd bytes
-// of a 32-bit lane of weights each find their pair in one lane.
+// of a 32-bit lane of weights each find their pair in one lane. Without SIMD they stay in order.
 
 import { ARGUMENTS, OP_QUANTIZE, announce, join, take } from './jobs'
 import { maxF32, relaxed, shortSums, sumI32 } from './lanes'
+import * as scalar from './scalar/activations'
 
 const BYTE_RANGE: f32 = 127
 /** 63 · 4064 · 16 · 128 · 2, a block of Q6_K with its scales, stays below 2^31. */
-const SHORT_RANGE: f32 = 4064
+export const SHORT_RANGE: f32 = 4064
 
 /** Where the quantized rows lie. The record of a quantize job and the head of a products job. */
 @unmanaged
@@ -97,6 +98,7 @@ export function quantizeItems(): void {
 
 function quantizeBlock(a: Activations, b: i32): void {
   const x = a.x + ((<usize>b) << 7)
+  if (!ASC_FEATURE_SIMD) return scalar.quantizeBlock(a, <usize>b, x)
   let largest = f32x4.abs(v128.load(x))
   for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)))
   const range = maxF32(largest)

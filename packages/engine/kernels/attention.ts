@@ -21,6 +21,8 @@ import {
   maxF32,
   sumF32,
 } from './lanes'
+import * as scalar from './scalar/attention'
+import * as numbers from './scalar/numbers'
 
 export const PAGE_POSITIONS: i32 = 64
 
@@ -128,20 +130,26 @@ function storeHead(job: AttentionJob, head: i32, scratch: usize): void {
     copyPadded(v, job.v + from, job)
     const toK = page + (inPage >> 3) * dim * 16 + (inPage & 7) * 2
     const toV = page + dim * 128 + inPage * dim * 2
-    for (let d: usize = 0; d < dim; d += 8) {
-      const low = f16Narrowed(v128.load(k + d * 4)),
-        high = f16Narrowed(v128.load(k + d * 4, 16))
-      const lane = toK + d * 16
-      v128.store_lane<i16>(lane, low, 0)
-      v128.store_lane<i16>(lane, low, 2, 16)
-      v128.store_lane<i16>(lane, low, 4, 32)
-      v128.store_lane<i16>(lane, low, 6, 48)
-      v128.store_lane<i16>(lane, high, 0, 64)
-      v128.store_lane<i16>(lane, high, 2, 80)
-      v128.store_lane<i16>(lane, high, 4, 96)
-      v128.store_lane<i16>(lane, high, 6, 112)
-      v128.store(toV + d * 2, f16Packed(v128.load(v + d * 4), v128.load(v + d * 4, 16)))
-    }
+    storePosition(k, v, toK, toV, dim)
+  }
+}
+
+/** k and v (width) of one position as f16: K goes to every eighth lane. */
+function storePosition(k: usize, v: usize, toK: usize, toV: usize, width: usize): void {
+  if (!ASC_FEATURE_SIMD) return scalar.storePosition(k, v, toK, toV, width)
+  for (let d: usize = 0; d < width; d += 8) {
+    const low = f16Narrowed(v128.load(k + d * 4)),
+      high = f16Narrowed(v128.load(k + d * 4, 16))
+    const lane = toK + d * 16
+    v128.store_lane<i16>(lane, low, 0)
+    v128.store_lane<i16>(lane, low, 2, 16)
+    v128.store_lane<i16>(lane, low, 4, 32)
+    v128.store_lane<i16>(lane, low, 6, 48)
+    v128.store_lane<i16>(lane, high, 0, 64)
+    v128.store_lane<i16>(lane, high, 2, 80)
+    v128.store_lane<i16>(lane, high, 4, 96)
+    v128.store_lane<i16>(lane, high, 6, 112)
+    v128.store(toV + d * 2, f16Packed(v128.load(v + d * 4), v128.load(v + d * 4, 16)))
   }
 }
 
@@ -161,20 +169,22 @@ function attendFour(job: AttentionJob, kvHead: i32, first: i32, scratch: usize):
   let positions = 0
   for (let i = 0; i < 4; i++) positions = gatherQuery(job, kvHead, first, i, scratch)
   memory.fill(sum, 0, bytes << 2)
-  v128.store(scratch + LARGEST, f32x4.splat(-f32.MAX_VALUE))
-  v128.store(scratch + TOTALS, f32x4.splat(0))
+  for (let lane: usize = 0; lane < 16; lane += 4) {
+    store<f32>(scratch + LARGEST + lane, -f32.MAX_VALUE)
+    store<f32>(scratch + TOTALS + lane, 0)
+  }
   for (let from = 0; from < positions; from += PAGE_POSITIONS) {
     const page = pageOf(job, from, kvHead)
     const count = min(PAGE_POSITIONS, positions - from)
     scorePage(scratch + QUERY, page, width, count, scratch + SCORES)
     for (let i = 0; i < 4; i++) weigh(scratch, i, from, count)
-    addValues(sum, scratch, page + width * 128, width, count)
+    addValues(sum, scratch + SHRINK, scratch + SCORES, page + width * 128, width, count)
   }
   const last = (job.rows * job.heads) / job.kvHeads - 1
   for (let i = 0; i < 4 && first + i <= last; i++) {
-    const inverse = f32x4.splat(<f32>1 / load<f32>(scratch + TOTALS + ((<usize>i) << 2)))
+    const inverse = <f32>1 / load<f32>(scratch + TOTALS + ((<usize>i) << 2))
     const from = sum + bytes * <usize>i
-    for (let d: usize = 0; d < bytes; d += 16) v128.store(from + d, f32x4.mul(v128.load(from + d), inverse))
+    for (let d: usize = 0; d < bytes; d += 4) store<f32>(from + d, load<f32>(from + d) * inverse)
     memory.copy(job.out + offsetOf(job, kvHead, first + i), from, (<usize>job.headDim) << 2)
   }
 }
@@ -204,6 +214,7 @@ function gatherQuery(job: AttentionJob, kvHead: i32, first: i32, i: i32, scratch
 
 /** scores (4, 64) = query · K, for `count` positions rounded up to eight */
 function scorePage(query: usize, page: usize, width: usize, count: i32, scores: usize): void {
+  if (!ASC_FEATURE_SIMD) return scalar.scorePage(query, page, width, count, scores)
   let k = page
   const end = query + (width << 4)
   for (let i = 0; i < count; i += 8) {
@@ -256,9 +267,25 @@ function weigh(scratch: usize, i: i32, from: i32, count: i32): void {
   const seen = min(count, max(0, load<i32>(scratch + LIMITS + lane) - from))
   for (let j = seen; j < count || j & 3; j++) store<f32>(scores + ((<usize>j) << 2), -f32.MAX_VALUE)
   const before = load<f32>(scratch + LARGEST + lane)
+  const largest = largestOf(scores, end, before)
+  const total = toWeights(scores, end, largest)
+  const shrink = numbers.exp(before - largest)
+  store<f32>(scratch + LARGEST + lane, largest)
+  store<f32>(scratch + SHRINK + lane, shrink)
+  store<f32>(scratch + TOTALS + lane, load<f32>(scratch + TOTALS + lane) * shrink + total)
+}
+
+/** The largest of `before` and the scores. */
+function largestOf(scores: usize, end: usize, before: f32): f32 {
+  if (!ASC_FEATURE_SIMD) return scalar.largestOf(scores, end, before)
   let most = f32x4.splat(before)
   for (let p = scores; p < end; p += 16) most = f32x4.max(most, v128.load(p))
-  const largest = maxF32(most)
+  return maxF32(most)
+}
+
+/** Scores become weights e^(score - largest), times what V lacks in exponent. @returns their sum, without that */
+function toWeights(scores: usize, end: usize, largest: f32): f32 {
+  if (!ASC_FEATURE_SIMD) return scalar.toWeights(scores, end, largest)
   const largests = f32x4.splat(largest)
   let total = f32x4.splat(0)
   for (let p = scores; p < end; p += 16) {
@@ -266,24 +293,21 @@ function weigh(scratch: usize, i: i32, from: i32, count: i32): void {
     v128.store(p, f32x4.mul(weight, f32x4.splat(HALF_EXPONENT)))
     total = f32x4.add(total, weight)
   }
-  const shrink = f32x4.extract_lane(exp(f32x4.splat(before - largest)), 0)
-  store<f32>(scratch + LARGEST + lane, largest)
-  store<f32>(scratch + SHRINK + lane, shrink)
-  store<f32>(scratch + TOTALS + lane, load<f32>(scratch + TOTALS + lane) * shrink + sumF32(total))
+  return sumF32(total)
 }
 
-/** sum (4, width) = sum · shrink + weights (4, count) · V (count, width) */
-function addValues(sum: usize, scratch: usize, values: usize, width: usize, count: i32): void {
+/** sum (4, width) = sum · shrink (4) + weights (4, count) · V (count, width) */
+function addValues(sum: usize, shrink: usize, weights: usize, values: usize, width: usize, count: i32): void {
+  if (!ASC_FEATURE_SIMD) return scalar.addValues(sum, shrink, weights, values, width, count)
   const row = width << 1
   const query = width << 2
-  const weights = scratch + SCORES
   const end = weights + ((<usize>count) << 2)
   for (let d: usize = 0; d < width; d += 8) {
     const to = sum + (d << 2)
-    const s0 = v128.load32_splat(scratch + SHRINK)
-    const s1 = v128.load32_splat(scratch + SHRINK, 4)
-    const s2 = v128.load32_splat(scratch + SHRINK, 8)
-    const s3 = v128.load32_splat(scratch + SHRINK, 12)
+    const s0 = v128.load32_splat(shrink)
+    const s1 = v128.load32_splat(shrink, 4)
+    const s2 = v128.load32_splat(shrink, 8)
+    const s3 = v128.load32_splat(shrink, 12)
     let a0 = f32x4.mul(v128.load(to), s0)
     let a1 = f32x4.mul(v128.load(to, 16), s0)
     let a2 = f32x4.mul(v128.load(to + query), s1)

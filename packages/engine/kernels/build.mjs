@@ -3,6 +3,7 @@
 //   relaxed-short  relaxed SIMD, sums of products in 16 bits while they fit (x86 without AVX-VNNI)
 //   relaxed        relaxed SIMD, 32-bit dot products (ARM, x86 with AVX-VNNI)
 //   simd           128-bit SIMD as in every browser since 2023
+//   scalar         no SIMD: Safari before 16.4, processors without SSE4.1 (kernels/scalar)
 //
 // each with shared memory and atomics (…-threads) for pages that are cross-origin isolated, and without.
 
@@ -29,6 +30,7 @@ const common = [
   '112',
 ]
 const dots = {
+  scalar: [],
   simd: ['--enable', 'simd'],
   relaxed: ['--enable', 'simd', '--enable', 'relaxed-simd'],
   'relaxed-short': ['--enable', 'simd', '--enable', 'relaxed-simd', '--use', 'SHORT_SUMS=1'],

@@ -1,4 +1,5 @@
-// What the instruction set leaves out: the variant being built, and small vector functions that every kernel shares.
+// What the instruction set leaves out: the variant being built, and small vector functions that every kernel shares. None
+// but f16At can be called without SIMD (scalar/numbers.ts).
 
 /** The 32-bit dot product is one instruction on ARM and on x86 with AVX-VNNI. */
 export const relaxed: bool = ASC_FEATURE_RELAXED_SIMD

@@ -3,6 +3,7 @@
 // Rows are cut into items of some groups, taken by whichever thread is free. One token, or a few: weights are read as
 // they are packed, once from memory and then from the cache. More: each group is unpacked into panels that meet four
 // tokens at a time; a batch is at most 64 tokens, so that its activations stay in the second cache while weights pass by.
+// Without SIMD every token is one.
 
 import { Activations, NEED_BYTES, NEED_SHORTS, activations, ofToken, quantize } from './activations'
 import { OP_PRODUCTS, announce, join, scratchOf, take, threads } from './jobs'
@@ -139,8 +140,11 @@ export function productItems(thread: i32): void {
     const product = productAt(index)
     const group = (item - product.firstItem) * product.chunk
     const groups = min(product.chunk, ((product.rows + 7) >> 3) - group)
-    const tiled = tokens < (areFloats(product.type) ? TILED_FLOATS : TILED) ? 0 : tokens & ~3
-    if (tiled) tileGroups(product, group, groups, job.first, tiled, scratch)
+    let tiled = 0
+    if (ASC_FEATURE_SIMD) {
+      if (tokens >= (areFloats(product.type) ? TILED_FLOATS : TILED)) tiled = tokens & ~3
+      if (tiled) tileGroups(product, group, groups, job.first, tiled, scratch)
+    }
     for (let token = tiled; token < tokens; token++)
       dotToken(product, group, groups, job.first, token, scratch)
   }
@@ -256,11 +260,13 @@ function deliver(product: Product, token: i32, row: i32, count: i32, from: usize
   const out = product.out + ((<usize>token * <usize>product.rows + <usize>row) << 2)
   const bias = product.bias ? product.bias + ((<usize>row) << 2) : 0
   let i: usize = 0
-  for (const end = (<usize>(rows & ~3)) << 2; i < end; i += 16) {
-    let v = v128.load(from + i)
-    if (bias) v = f32x4.add(v, v128.load(bias + i))
-    if (product.add) v = f32x4.add(v, v128.load(out + i))
-    v128.store(out + i, v)
+  if (ASC_FEATURE_SIMD) {
+    for (const end = (<usize>(rows & ~3)) << 2; i < end; i += 16) {
+      let v = v128.load(from + i)
+      if (bias) v = f32x4.add(v, v128.load(bias + i))
+      if (product.add) v = f32x4.add(v, v128.load(out + i))
+      v128.store(out + i, v)
+    }
   }
   for (const end = (<usize>rows) << 2; i < end; i += 4) {
     let v = load<f32>(from + i)

@@ -2,6 +2,7 @@
 
 import { ARGUMENTS, OP_NORM, OP_SWIGLU, announce, join, take } from './jobs'
 import { exp, madd, sumF32 } from './lanes'
+import * as scalar from './scalar/numbers'
 
 @unmanaged
 class NormJob {
@@ -34,18 +35,23 @@ export function normItems(): void {
 }
 
 function normRow(out: usize, x: usize, weight: usize, bytes: usize, eps: f32): void {
-  const whole = bytes & ~15
-  let squares = f32x4.splat(0)
-  for (let i: usize = 0; i < whole; i += 16) {
-    const v = v128.load(x + i)
-    squares = madd(v, v, squares)
+  const whole: usize = ASC_FEATURE_SIMD ? bytes & ~15 : 0
+  let total: f32 = 0
+  if (ASC_FEATURE_SIMD) {
+    let squares = f32x4.splat(0)
+    for (let i: usize = 0; i < whole; i += 16) {
+      const v = v128.load(x + i)
+      squares = madd(v, v, squares)
+    }
+    total = sumF32(squares)
   }
-  let total = sumF32(squares)
   for (let i = whole; i < bytes; i += 4) total += load<f32>(x + i) * load<f32>(x + i)
   const scale = <f32>1 / sqrt(total / <f32>(bytes >> 2) + eps)
-  const scales = f32x4.splat(scale)
-  for (let i: usize = 0; i < whole; i += 16) {
-    v128.store(out + i, f32x4.mul(f32x4.mul(v128.load(x + i), scales), v128.load(weight + i)))
+  if (ASC_FEATURE_SIMD) {
+    const scales = f32x4.splat(scale)
+    for (let i: usize = 0; i < whole; i += 16) {
+      v128.store(out + i, f32x4.mul(f32x4.mul(v128.load(x + i), scales), v128.load(weight + i)))
+    }
   }
   for (let i = whole; i < bytes; i += 4) store<f32>(out + i, load<f32>(x + i) * scale * load<f32>(weight + i))
 }
@@ -77,12 +83,14 @@ export function swigluItems(): void {
     const from = item * SWIGLU_CHUNK
     const end = (<usize>min(from + SWIGLU_CHUNK, job.n)) << 2
     let i = (<usize>from) << 2
-    for (; i + 16 <= end; i += 16) {
-      v128.store(job.gate + i, gated(v128.load(job.gate + i), v128.load(job.up + i)))
+    if (ASC_FEATURE_SIMD) {
+      for (; i + 16 <= end; i += 16) {
+        v128.store(job.gate + i, gated(v128.load(job.gate + i), v128.load(job.up + i)))
+      }
     }
     for (; i < end; i += 4) {
-      const v = gated(v128.load32_zero(job.gate + i), v128.load32_zero(job.up + i))
-      store<f32>(job.gate + i, f32x4.extract_lane(v, 0))
+      const gate = load<f32>(job.gate + i)
+      store<f32>(job.gate + i, (gate / (1 + scalar.exp(-gate))) * load<f32>(job.up + i))
     }
   }
 }

@@ -34,6 +34,7 @@ export function readItems(): i32 {
 }
 
 function readRange(from: usize, byteLength: usize): i32 {
+  if (!ASC_FEATURE_SIMD) return readWords(from, byteLength)
   let s0 = i32x4.splat(0)
   let s1 = i32x4.splat(0)
   let s2 = i32x4.splat(0)
@@ -45,4 +46,15 @@ function readRange(from: usize, byteLength: usize): i32 {
     s3 = v128.xor(s3, v128.load(from, 48))
   }
   return sumI32(v128.xor(v128.xor(s0, s1), v128.xor(s2, s3)))
+}
+
+/** The same without SIMD. */
+function readWords(from: usize, byteLength: usize): i32 {
+  let s0: u64 = 0
+  let s1: u64 = 0
+  for (let p = from, end = from + byteLength; p < end; p += 16) {
+    s0 ^= load<u64>(p)
+    s1 ^= load<u64>(p, 8)
+  }
+  return <i32>(s0 ^ s1)
 }

@@ -46,30 +46,34 @@ export function ropeItems(): void {
 
 function turnHalves(x: usize, cos: usize, sin: usize, half: usize): void {
   let i: usize = 0
-  for (; i + 16 <= half; i += 16) {
-    const a = v128.load(x + i),
-      b = v128.load(x + half + i)
-    const c = v128.load(cos + i),
-      s = v128.load(sin + i)
-    v128.store(x + i, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)))
-    v128.store(x + half + i, f32x4.add(f32x4.mul(a, s), f32x4.mul(b, c)))
+  if (ASC_FEATURE_SIMD) {
+    for (; i + 16 <= half; i += 16) {
+      const a = v128.load(x + i),
+        b = v128.load(x + half + i)
+      const c = v128.load(cos + i),
+        s = v128.load(sin + i)
+      v128.store(x + i, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)))
+      v128.store(x + half + i, f32x4.add(f32x4.mul(a, s), f32x4.mul(b, c)))
+    }
   }
   for (; i < half; i += 4) turnPair(x + i, x + half + i, load<f32>(cos + i), load<f32>(sin + i))
 }
 
 function turnAdjacent(x: usize, cos: usize, sin: usize, half: usize): void {
   let i: usize = 0
-  for (; i + 16 <= half; i += 16) {
-    const low = v128.load(x + i * 2),
-      high = v128.load(x + i * 2, 16)
-    const a = v128.shuffle<i32>(low, high, 0, 2, 4, 6),
-      b = v128.shuffle<i32>(low, high, 1, 3, 5, 7)
-    const c = v128.load(cos + i),
-      s = v128.load(sin + i)
-    const first = f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s))
-    const second = f32x4.add(f32x4.mul(a, s), f32x4.mul(b, c))
-    v128.store(x + i * 2, v128.shuffle<i32>(first, second, 0, 4, 1, 5))
-    v128.store(x + i * 2, v128.shuffle<i32>(first, second, 2, 6, 3, 7), 16)
+  if (ASC_FEATURE_SIMD) {
+    for (; i + 16 <= half; i += 16) {
+      const low = v128.load(x + i * 2),
+        high = v128.load(x + i * 2, 16)
+      const a = v128.shuffle<i32>(low, high, 0, 2, 4, 6),
+        b = v128.shuffle<i32>(low, high, 1, 3, 5, 7)
+      const c = v128.load(cos + i),
+        s = v128.load(sin + i)
+      const first = f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s))
+      const second = f32x4.add(f32x4.mul(a, s), f32x4.mul(b, c))
+      v128.store(x + i * 2, v128.shuffle<i32>(first, second, 0, 4, 1, 5))
+      v128.store(x + i * 2, v128.shuffle<i32>(first, second, 2, 6, 3, 7), 16)
+    }
   }
   for (; i < half; i += 4) turnPair(x + i * 2, x + i * 2 + 4, load<f32>(cos + i), load<f32>(sin + i))
 }

@@ -6,6 +6,7 @@ import { relaxed } from './lanes'
 import { Q4_0_BYTES, Q4_K_BYTES, dotQ4_0, dotQ4_K, rowQ4_0, rowQ4_K, unpackQ4_0, unpackQ4_K } from './q4'
 import { Q6_K_BYTES, dotQ6_K, rowQ6_K, unpackQ6_K } from './q6'
 import { Q8_0_BYTES, dotQ8_0, rowQ8_0, unpackQ8_0 } from './q8'
+import * as scalar from './scalar/dots'
 
 // ggml's type ids
 export const F32: i32 = 0
@@ -36,12 +37,22 @@ export function groupBytes(type: i32, cols: i32): usize {
 
 /** out (groups · 8) = W · x, for one token */
 export function dotGroups(type: i32, weights: usize, groups: i32, a: Activations, out: usize): void {
+  if (!ASC_FEATURE_SIMD) return dotGroupsScalar(type, weights, groups, a, out)
   if (type == Q4_0) dotQ4_0(weights, groups, a, out)
   else if (type == Q8_0) dotQ8_0(weights, groups, a, out)
   else if (type == Q4_K) dotQ4_K(weights, groups, a, out)
   else if (type == Q6_K) dotQ6_K(weights, groups, a, out)
   else if (type == F16) dotF16(weights, groups, a, out)
   else dotF32(weights, groups, a, out)
+}
+
+function dotGroupsScalar(type: i32, weights: usize, groups: i32, a: Activations, out: usize): void {
+  if (type == Q4_0) scalar.dotQ4_0(weights, groups, a, out)
+  else if (type == Q8_0) scalar.dotQ8_0(weights, groups, a, out)
+  else if (type == Q4_K) scalar.dotQ4_K(weights, groups, a, out)
+  else if (type == Q6_K) scalar.dotQ6_K(weights, groups, a, out)
+  else if (type == F16) scalar.dotFloats<u16>(weights, groups, a, out)
+  else scalar.dotFloats<f32>(weights, groups, a, out)
 }
 
 /** `blocks` blocks of a group, from `block` on, for tiles (tile.ts). Only Q4_K has minima. */

@@ -15,6 +15,8 @@ const kernelUrls: Record<Variant, () => URL> = {
   'relaxed-short-threads': () => new URL('../../build/relaxed-short-threads.wasm', import.meta.url),
   simd: () => new URL('../../build/simd.wasm', import.meta.url),
   'simd-threads': () => new URL('../../build/simd-threads.wasm', import.meta.url),
+  scalar: () => new URL('../../build/scalar.wasm', import.meta.url),
+  'scalar-threads': () => new URL('../../build/scalar-threads.wasm', import.meta.url),
 }
 
 export function createWebHost(): WasmHost {

@@ -51,8 +51,8 @@ export const batchTokens = 64
 /** Four queries and four sums of this width fit in a thread's scratch (attention.ts). */
 export const maxHeadDim = 512
 
-/** How integer products are summed (kernels/build.mjs). */
-export const arithmetics = ['relaxed-short', 'relaxed', 'simd'] as const
+/** How products are summed (kernels/build.mjs). */
+export const arithmetics = ['relaxed-short', 'relaxed', 'simd', 'scalar'] as const
 export type Arithmetic = (typeof arithmetics)[number]
 
 /** A file in packages/engine/build, without `.wasm`. */
@@ -62,6 +62,17 @@ export const sayArithmetic: Record<Arithmetic, string> = {
   relaxed: 'relaxed SIMD',
   'relaxed-short': 'relaxed SIMD, 16-bit sums',
   simd: 'SIMD',
+  scalar: 'no SIMD',
+}
+
+/** (func (result v128) i32.const 0 i8x16.splat) */
+const simdModule = Uint8Array.from([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+])
+
+/** Chromium 91, Firefox 89, Safari 16.4; on x86 the processor needs SSE4.1 too. */
+export function hasSimd(): boolean {
+  return WebAssembly.validate(simdModule)
 }
 
 /**
@@ -81,6 +92,7 @@ const probe = Uint8Array.from(
  * 16 bits is faster by a third. So it is where a compiler gets it wrong, as the baseline one of V8 11.3 does.
  */
 export function chooseArithmetic(): Arithmetic {
+  if (!hasSimd()) return 'scalar'
   if (!WebAssembly.validate(probe)) return 'simd'
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(probe))
   const answer = (exports as { probe(): number }).probe()

@@ -1,0 +1,179 @@
+// One token times groups of eight packed rows, without SIMD. The layouts are drawn in q4.ts, q6.ts, q8.ts and float.ts.
+//
+// 64 bits of a step hold four weights of each of two rows. As unsigned bytes they meet x two rows at a time (pairs.ts);
+// what is subtracted from each weight is subtracted once, by starting at that much times the sum of x.
+
+import { Activations } from '../activations'
+import { f16At } from '../lanes'
+import { both, fourOfTwo, lower, upper } from './pairs'
+
+/** Adds a block's sums for rows `row` and `row` + 1 to out, each times its scale. */
+function addPair(out: usize, row: usize, sums: i64, scale0: f32, scale1: f32): void {
+  const at = out + (row << 2)
+  store<f32>(at, load<f32>(at) + <f32>lower(sums) * scale0)
+  store<f32>(at, load<f32>(at, 4) + <f32>upper(sums) * scale1, 4)
+}
+
+const NIBBLES: i64 = 0x0f0f0f0f_0f0f0f0f
+
+/** A block of two rows with 4-bit weights times x, `start` added. */
+function nibbles(block: usize, x: usize, start: i64): i64 {
+  let sums = start
+  for (let q: usize = 0; q < 4; q++) {
+    const w = load<i64>(block + q * 32)
+    sums += fourOfTwo(w & NIBBLES, x + q * 8) + fourOfTwo((w >>> 4) & NIBBLES, x + q * 8 + 32)
+  }
+  return sums
+}
+
+/** out (groups · 8) = W · x */
+export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const blocks = <usize>(a.cols >> 5)
+  let p = weights
+  for (let g = 0; g < groups; g++) {
+    memory.fill(out, 0, 32)
+    for (let b: usize = 0; b < blocks; b++) {
+      const x = a.shorts + (b << 6)
+      const scale = load<f32>(a.shortScales + (b << 2))
+      const start = both(load<i32>(a.eights + (b << 2)))
+      for (let row: usize = 0; row < 8; row += 2) {
+        const d = p + row * 2
+        addPair(out, row, nibbles(p + 16 + row * 4, x, start), scale * f16At(d), scale * f16At(d + 2))
+      }
+      p += 144
+    }
+    out += 32
+  }
+}
+
+/** out (groups · 8) = W · x */
+export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const blocks = <usize>(a.cols >> 5)
+  let p = weights
+  for (let g = 0; g < groups; g++) {
+    memory.fill(out, 0, 32)
+    for (let b: usize = 0; b < blocks; b++) {
+      const x = a.shorts + (b << 6)
+      const scale = load<f32>(a.shortScales + (b << 2))
+      const sum = load<f32>(a.sums + (b << 2))
+      const inSuper = b & 7
+      for (let row: usize = 0; row < 8; row += 2) {
+        const d = p + row * 2
+        const scales = p + inSuper * 8 + row
+        const sums = nibbles(p + 160 + inSuper * 128 + row * 4, x, 0)
+        const scale0 = scale * f16At(d) * <f32>load<u8>(scales, 32)
+        const scale1 = scale * f16At(d + 2) * <f32>load<u8>(scales, 33)
+        addPair(out, row, sums, scale0, scale1)
+        const at = out + (row << 2)
+        store<f32>(at, load<f32>(at) - sum * f16At(d + 16) * <f32>load<u8>(scales, 96))
+        store<f32>(at, load<f32>(at, 4) - sum * f16At(d + 18) * <f32>load<u8>(scales, 97), 4)
+      }
+      if (inSuper == 7) p += 1184
+    }
+    out += 32
+  }
+}
+
+const UPPER: i64 = 0x30303030_30303030
+
+/** out (groups · 8) = W · x */
+export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const blocks = <usize>(a.cols >> 5)
+  let p = weights
+  for (let g = 0; g < groups; g++) {
+    memory.fill(out, 0, 32)
+    for (let b: usize = 0; b < blocks; b++) {
+      const scale = load<f32>(a.shortScales + (b << 2))
+      const starts = a.halves + (b << 3)
+      const inSuper = b & 7
+      for (let row: usize = 0; row < 8; row += 2) {
+        const d0 = scale * f16At(p + row * 2)
+        const d1 = scale * f16At(p + row * 2 + 2)
+        const scales = p + inSuper * 16 + row
+        let low = both(load<i32>(starts))
+        let high = both(load<i32>(starts, 4))
+        let x = a.shorts + (b << 6)
+        let block = p + 144 + inSuper * 192 + row * 4
+        // each step of upper bits goes with two steps of nibbles
+        let uppers = block + 128
+        for (const end = uppers; block < end; block += 64) {
+          const u = load<i64>(uppers)
+          const w0 = load<i64>(block)
+          const w1 = load<i64>(block, 32)
+          low += fourOfTwo((w0 & NIBBLES) | (u & UPPER), x)
+          low += fourOfTwo((w1 & NIBBLES) | ((u << 4) & UPPER), x + 8)
+          high += fourOfTwo(((w0 >>> 4) & NIBBLES) | ((u >>> 2) & UPPER), x + 32)
+          high += fourOfTwo(((w1 >>> 4) & NIBBLES) | ((u << 2) & UPPER), x + 40)
+          uppers += 32
+          x += 16
+        }
+        addPair(out, row, low, d0 * <f32>load<i8>(scales, 16), d1 * <f32>load<i8>(scales, 17))
+        addPair(out, row, high, d0 * <f32>load<i8>(scales, 24), d1 * <f32>load<i8>(scales, 25))
+      }
+      if (inSuper == 7) p += 1680
+    }
+    out += 32
+  }
+}
+
+/** Turns signed bytes into unsigned ones, greater by 128. */
+const SIGNS: i64 = 0x80808080_80808080
+
+/** out (groups · 8) = W · x */
+export function dotQ8_0(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const blocks = <usize>(a.cols >> 5)
+  let p = weights
+  for (let g = 0; g < groups; g++) {
+    memory.fill(out, 0, 32)
+    for (let b: usize = 0; b < blocks; b++) {
+      const x = a.shorts + (b << 6)
+      const scale = load<f32>(a.shortScales + (b << 2))
+      const start = both(16 * load<i32>(a.eights + (b << 2)))
+      for (let row: usize = 0; row < 8; row += 2) {
+        const d = p + row * 2
+        let sums = start
+        for (let q: usize = 0; q < 8; q++) {
+          sums += fourOfTwo(load<i64>(p + 16 + row * 4 + q * 32) ^ SIGNS, x + q * 8)
+        }
+        addPair(out, row, sums, scale * f16At(d), scale * f16At(d + 2))
+      }
+      p += 272
+    }
+    out += 32
+  }
+}
+
+/** out (groups · 8) = W · x, in f32, for weights of f32, or of f16 if W is u16 */
+export function dotFloats<W>(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const bytes = <usize>a.cols * 8 * sizeof<W>()
+  for (let g = 0; g < groups; g++) {
+    fourRows<W>(weights, a, out)
+    fourRows<W>(weights + 4 * sizeof<W>(), a, out + 16)
+    weights += bytes
+    out += 32
+  }
+}
+
+function fourRows<W>(weights: usize, a: Activations, out: usize): void {
+  let p = weights
+  let f0: f32 = 0
+  let f1: f32 = 0
+  let f2: f32 = 0
+  let f3: f32 = 0
+  for (let x = a.x, end = x + ((<usize>a.cols) << 2); x < end; x += 4) {
+    const value = load<f32>(x)
+    f0 += weightAt<W>(p) * value
+    f1 += weightAt<W>(p + sizeof<W>()) * value
+    f2 += weightAt<W>(p + sizeof<W>() * 2) * value
+    f3 += weightAt<W>(p + sizeof<W>() * 3) * value
+    p += sizeof<W>() * 8
+  }
+  store<f32>(out, f0)
+  store<f32>(out, f1, 4)
+  store<f32>(out, f2, 8)
+  store<f32>(out, f3, 12)
+}
+
+function weightAt<W>(p: usize): f32 {
+  return sizeof<W>() == 2 ? f16At(p) : load<f32>(p)
+}
