@@ -10,6 +10,9 @@ import type { ClusterState } from '@hearth/engine'
 import { deriveRoomKeys, secretOf, type JoinSecret } from '../../packages/engine/src/page/join-secret.ts'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
 
+// Starting browsers takes a busy machine its time.
+test.describe.configure({ timeout: 120_000 })
+
 /** A model that never ends an answer by itself: there is always a middle in which something can happen. */
 const endless = '/models/endless.gguf'
 let folder: string
@@ -224,7 +227,6 @@ test('another model chosen in the middle of an answer ends it in words', async (
 })
 
 test('models that come and go leave no memory behind', async () => {
-  test.setTimeout(90_000)
   const held: number[][] = []
   for (let i = 0; i < 5; i++) {
     await cluster.choose(endless)
@@ -273,6 +275,7 @@ test('strangers’ messages disturb nobody: forged, out of place, not to be deco
       }),
   })
   await begin(third, 'while-forged')
+  await forger.waitForFunction(() => window.hearth !== undefined)
   const { device } = await stateOf(forger)
   const linked = (page: Page) =>
     page.waitForFunction((id) => window.hearth.state().links[id] === 'open', device)
@@ -337,7 +340,6 @@ test('a device of the room that lies to the server changes what a person can cha
 })
 
 test('devices that WebRTC does not reach are planned without, and know why', async () => {
-  test.setTimeout(120_000)
   const without = await cluster.join('eve', {
     prepare: (context) => context.addInitScript(() => Reflect.deleteProperty(window, 'RTCPeerConnection')),
   })
