@@ -70,8 +70,9 @@ const contenders: Contender[] = [
   wasm(chooseArithmetic(), 1),
   wasm(chooseArithmetic(), 2),
   inTwoArenas(wasm(chooseArithmetic(), 2), 2),
-  // what every browser can run
+  // what nearly every browser can run, and what the others can
   wasm('simd', 1),
+  wasm('scalar', 1),
 ]
 
 /** The greedy tokens up to the first that does not win clearly. */
