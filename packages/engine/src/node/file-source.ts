@@ -16,7 +16,9 @@ export function createFileSource(path: string): RangeSource {
 
   async function look() {
     const stats = await stat(path).catch((cause: unknown) => {
-      throw new EngineError('model-unreachable', `${path} cannot be read: ${String(cause)}`, { cause })
+      const { code } = cause as NodeJS.ErrnoException
+      const why = code === 'ENOENT' ? 'there is no such file' : `the system says ${code}`
+      throw new EngineError('model-unreachable', `${path} cannot be read: ${why}. Check its path.`, { cause })
     })
     if (!stats.isFile())
       throw new EngineError('model-unreachable', `${path} is not a file. Give a .gguf file.`)
