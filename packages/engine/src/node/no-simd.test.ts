@@ -26,8 +26,17 @@ describe.skipIf(!canLackSimd)(`where WebAssembly has no SIMD${why}`, () => {
   test('a model answers by the scalar kernels, without being told to', async () => {
     const model = file('../../../../public/models/demo-q4_k_m.gguf')
     const { stdout, stderr } = await withoutSimd(
-      ...['--import', 'tsx', file('./cli.ts'), 'run', model],
-      ...['--chat', '--greedy', '--prompt', 'What is 7 + 5?', '--threads', '2'],
+      '--import',
+      'tsx',
+      file('./cli.ts'),
+      'run',
+      model,
+      '--chat',
+      '--greedy',
+      '--prompt',
+      'What is 7 + 5?',
+      '--threads',
+      '2',
     )
     expect(stdout.trim(), stderr).toBe('7 plus 5 is 12.')
   })

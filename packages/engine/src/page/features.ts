@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { hasSimd } from '../backend/wasm-kernels.ts'
+import { hasSimd } from '../simd.ts'
 import type { MissingFeature } from './cluster.ts'
 
 export async function missingFeatures(): Promise<MissingFeature[]> {
