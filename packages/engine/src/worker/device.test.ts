@@ -23,6 +23,7 @@ type Member = {
   device: Device
   place: ModelPlace
   status: DeviceStatus
+  memoryBytes(): number
   events: ChatEvent[]
   fetchedBytes: number
 }
@@ -53,6 +54,7 @@ async function createHousehold(ids: DeviceId[], memoryBudgetBytes = 2 ** 30, dty
     const backend = await createReferenceBackend()
     const member: Member = {
       events: [],
+      memoryBytes: backend.memoryBytes,
       status: { phase: 'idle' },
       fetchedBytes: 0,
       place: {
@@ -115,6 +117,10 @@ async function createHousehold(ids: DeviceId[], memoryBudgetBytes = 2 ** 30, dty
         noPlan: null,
         planning: false,
       }
+      publish()
+    },
+    noPlan() {
+      view = { choice, numbered: null, noPlan: 'The devices offer too little memory.', planning: false }
       publish()
     },
     /** The device starts anew with what it had stored, as a reloaded tab does. */
@@ -319,6 +325,21 @@ describe('a household of devices', () => {
     }
     expect((await answer).text).toBe(judge.text)
     await until(() => holding.streaming() === null)
+  })
+
+  it('lets go of its layers when there is no plan any more, and takes them from its store for the next', async () => {
+    const house = await createHousehold([alice])
+    const { memoryBytes } = house.member(alice)
+    const before = memoryBytes()
+    house.plan(1, alice, [[alice, nLayers]])
+    await house.ready(alice)
+    const { fetchedBytes } = house.member(alice)
+    expect(memoryBytes()).toBeGreaterThan(before)
+    house.noPlan()
+    await until(() => memoryBytes() === before)
+    house.plan(2, alice, [[alice, nLayers]])
+    await house.ready(alice)
+    expect(house.member(alice).fetchedBytes).toBe(fetchedBytes)
   })
 
   it('says how much memory it lacks when not even two layers fit', async () => {

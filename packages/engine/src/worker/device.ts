@@ -103,8 +103,18 @@ export function createDevice(options: DeviceOptions): Device {
         'The layers were shared out anew in the middle of the answer. Ask again.',
       ),
     )
-    if (choice && numbered && key) start({ key, choice, numbered })
-    else onstatus({ phase: 'idle' })
+    if (choice && numbered && key) return start({ key, choice, numbered })
+    onstatus({ phase: 'idle' })
+    loading = loading.then(letGo)
+  }
+
+  /** Without a plan there is nothing to hold; what is stored stays. */
+  async function letGo(): Promise<void> {
+    if (part !== null) return
+    const held = holder
+    holder = null
+    await held?.free()
+    onholding()
   }
 
   function start(planned: Pick<Part, 'key' | 'choice' | 'numbered'>): void {
