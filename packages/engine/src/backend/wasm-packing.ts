@@ -2,7 +2,7 @@
  * The layout that the WASM kernels read: eight rows interleaved, so that one vector instruction works on a weight of
  * each of four rows and no sum crosses lanes.
  *
- * A group is a row of blocks; each block holds the scales of its eight rows, then four or eight steps. A step is a
+ * A group is a row of blocks; each block holds the scales of its eight rows, then its steps. A step is a
  * 32-bit word of row 0, of row 1 … of row 7. The pictures are in kernels/q4.ts, q6.ts, q8.ts and float.ts.
  *
  * @module
@@ -28,7 +28,7 @@ const packRow: Record<WeightType, PackRow> = {
 }
 
 export const wasmPacking: Packing = {
-  name: 'wasm-8rows-1',
+  name: 'wasm-8rows-2',
   rowGroup,
   groupBytes: (type, cols) => (rowBytes(type, cols) / weightTypes[type].bytes) * blockBytes[type] * rowGroup,
   packGroup(type, cols, rows, source, out) {
@@ -124,16 +124,15 @@ function packQ6_K(source: DataView, from: number, out: DataView, lane: number, b
       const upper = block + 128 + (j >> 2) * 32
       const lowShift = j & 2 ? 4 : 0
       const upperShift = (j & 3) * 2
-      const steps = to + 144 + j * 192 + lane * 4
-      for (let q = 0; q < 4; q++) {
-        const first = nibblesAt(source, low + q * 4, lowShift)
-        out.setInt32(steps + q * 32, first | (nibblesAt(source, low + 16 + q * 4, lowShift) << 4), true)
-      }
-      for (let h = 0; h < 2; h++) {
-        const word = upper + h * 8
-        const even = (pairsAt(source, word, upperShift) << 4) | (pairsAt(source, word + 16, upperShift) << 6)
-        const odd = pairsAt(source, word + 4, upperShift) | (pairsAt(source, word + 20, upperShift) << 2)
-        out.setInt32(steps + 128 + h * 32, even | odd, true)
+      for (let half = 0; half < 2; half++) {
+        const steps = to + 144 + j * 192 + half * 96 + lane * 4
+        const word = (q: number) =>
+          nibblesAt(source, low + half * 16 + q * 4, lowShift) |
+          (pairsAt(source, upper + half * 16 + q * 4, upperShift) << 4)
+        const last = word(3)
+        for (let q = 0; q < 3; q++) {
+          out.setInt32(steps + q * 32, word(q) | (((last >>> (q * 2)) & pairs) << 6), true)
+        }
       }
     }
   }
