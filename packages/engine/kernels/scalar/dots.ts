@@ -74,43 +74,41 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
   }
 }
 
-const UPPER: i64 = 0x30303030_30303030
+const SIX_BITS: i64 = 0x3f3f3f3f_3f3f3f3f
+
+/** A half block of two rows with 6-bit weights times x, `start` added: three steps, the fourth in their upper bits. */
+function sixBits(half: usize, x: usize, start: i64): i64 {
+  const w0 = load<i64>(half)
+  const w1 = load<i64>(half, 32)
+  const w2 = load<i64>(half, 64)
+  const w3 =
+    ((w0 >>> 6) & 0x03030303_03030303) |
+    ((w1 >>> 4) & 0x0c0c0c0c_0c0c0c0c) |
+    ((w2 >>> 2) & 0x30303030_30303030)
+  const firstTwo = fourOfTwo(w0 & SIX_BITS, x) + fourOfTwo(w1 & SIX_BITS, x + 8)
+  return start + firstTwo + fourOfTwo(w2 & SIX_BITS, x + 16) + fourOfTwo(w3, x + 24)
+}
 
 /** out (groups · 8) = W · x */
 export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize): void {
-  const blocks = <usize>(a.cols >> 5)
+  const halves = <usize>(a.cols >> 4)
   let p = weights
   for (let g = 0; g < groups; g++) {
     memory.fill(out, 0, 32)
-    for (let b: usize = 0; b < blocks; b++) {
-      const scale = load<f32>(a.shortScales + (b << 2))
-      const starts = a.halves + (b << 3)
-      const inSuper = b & 7
+    for (let h: usize = 0; h < halves; h++) {
+      const x = a.shorts + (h << 5)
+      const scale = load<f32>(a.shortScales + ((h >> 1) << 2))
+      const start = both(load<i32>(a.halves + (h << 2)))
+      const inSuper = h & 15
       for (let row: usize = 0; row < 8; row += 2) {
-        const d0 = scale * f16At(p + row * 2)
-        const d1 = scale * f16At(p + row * 2 + 2)
-        const scales = p + inSuper * 16 + row
-        let low = both(load<i32>(starts))
-        let high = both(load<i32>(starts, 4))
-        let x = a.shorts + (b << 6)
-        let block = p + 144 + inSuper * 192 + row * 4
-        // each step of upper bits goes with two steps of nibbles
-        let uppers = block + 128
-        for (const end = uppers; block < end; block += 64) {
-          const u = load<i64>(uppers)
-          const w0 = load<i64>(block)
-          const w1 = load<i64>(block, 32)
-          low += fourOfTwo((w0 & NIBBLES) | (u & UPPER), x)
-          low += fourOfTwo((w1 & NIBBLES) | ((u << 4) & UPPER), x + 8)
-          high += fourOfTwo(((w0 >>> 4) & NIBBLES) | ((u >>> 2) & UPPER), x + 32)
-          high += fourOfTwo(((w1 >>> 4) & NIBBLES) | ((u << 2) & UPPER), x + 40)
-          uppers += 32
-          x += 16
-        }
-        addPair(out, row, low, d0 * <f32>load<i8>(scales, 16), d1 * <f32>load<i8>(scales, 17))
-        addPair(out, row, high, d0 * <f32>load<i8>(scales, 24), d1 * <f32>load<i8>(scales, 25))
+        const d = p + row * 2
+        const scales = p + inSuper * 8 + row
+        const sums = sixBits(p + 144 + inSuper * 96 + row * 4, x, start)
+        const scale0 = scale * f16At(d) * <f32>load<i8>(scales, 16)
+        const scale1 = scale * f16At(d + 2) * <f32>load<i8>(scales, 17)
+        addPair(out, row, sums, scale0, scale1)
       }
-      if (inSuper == 7) p += 1680
+      if (inSuper == 15) p += 1680
     }
     out += 32
   }
