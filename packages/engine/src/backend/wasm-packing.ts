@@ -126,12 +126,14 @@ function packQ6_K(source: DataView, from: number, out: DataView, lane: number, b
       const upperShift = (j & 3) * 2
       for (let half = 0; half < 2; half++) {
         const steps = to + 144 + j * 192 + half * 96 + lane * 4
-        const word = (q: number) =>
-          nibblesAt(source, low + half * 16 + q * 4, lowShift) |
-          (pairsAt(source, upper + half * 16 + q * 4, upperShift) << 4)
-        const last = word(3)
+        const first = low + half * 16
+        const firstUpper = upper + half * 16
+        const last =
+          nibblesAt(source, first + 12, lowShift) | (pairsAt(source, firstUpper + 12, upperShift) << 4)
         for (let q = 0; q < 3; q++) {
-          out.setInt32(steps + q * 32, word(q) | (((last >>> (q * 2)) & pairs) << 6), true)
+          const nibble = nibblesAt(source, first + q * 4, lowShift)
+          const six = nibble | (pairsAt(source, firstUpper + q * 4, upperShift) << 4)
+          out.setInt32(steps + q * 32, six | (((last >>> (q * 2)) & pairs) << 6), true)
         }
       }
     }
