@@ -17,6 +17,7 @@ import { serveRanges, synthNamed } from './serve-ranges.ts'
 const root = path.resolve(import.meta.dirname, '../..')
 const defaultNames = ['alice', 'bob', 'charlie', 'dora', 'emil', 'frida', 'georg', 'hanna']
 const readyTimeoutMs = 120_000
+const failureStandsMs = 1500
 
 declare global {
   interface Window {
@@ -221,19 +222,22 @@ function createRunning(
     return split === 'even' ? { split, rounds } : { split }
   }
 
-  async function waitUntilReady(): Promise<void> {
-    await onAll(pages, (page) =>
-      page.waitForFunction(
-        () => {
-          const { readiness } = window.hearth.state()
-          if (readiness.phase === 'failed' || readiness.phase === 'no-plan')
-            throw new Error(readiness.message)
-          return readiness.phase === 'ready'
-        },
+  const waitUntilReady = () => onAll(pages, readyOn)
+
+  /** A failure counts once it has stood for a while: the next plan may be on its way. */
+  async function readyOn(page: Page): Promise<void> {
+    const readiness = () => page.evaluate(() => window.hearth.state().readiness)
+    for (;;) {
+      await page.waitForFunction(
+        () => ['ready', 'failed', 'no-plan'].includes(window.hearth.state().readiness.phase),
         undefined,
         { timeout: readyTimeoutMs },
-      ),
-    )
+      )
+      if ((await readiness()).phase === 'ready') return
+      await new Promise((resolve) => setTimeout(resolve, failureStandsMs))
+      const still = await readiness()
+      if (still.phase === 'failed' || still.phase === 'no-plan') throw new Error(still.message)
+    }
   }
 
   return {
