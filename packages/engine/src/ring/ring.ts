@@ -2,7 +2,8 @@
  * The piped ring: what every device does, the head included. Run my window, hand the rest on; the head starts a pass
  * and gets it back after the last layer. Knows nothing of what a layer is.
  *
- * Source: prima.cpp's ring (arXiv 2504.08791 §3.1); order of one step: receive, compute, send, then read ahead.
+ * Source: prima.cpp's ring (arXiv 2504.08791 §3.1); order of one step: receive, compute, send. Reading ahead
+ * begins sooner, as each layer is done (worker/read-ahead.ts).
  *
  * @module
  */
@@ -29,8 +30,6 @@ export type RingOptions = {
   linkTo(device: DeviceId): Link | undefined
   /** What went wrong on this device while it served a session; told to the head. */
   onfailed(session: number, error: EngineError): void
-  /** After each result is sent: read ahead for what this device runs next. */
-  onidle?(nextLayer: number): void
 }
 
 export interface Ring {
@@ -81,7 +80,7 @@ function lastRow(a: Activation): Activation {
   return { ...a, rows: 1, position: a.position + a.rows - 1, hidden: a.hidden.slice(-dim) }
 }
 
-export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed, onidle }: RingOptions): Ring {
+export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }: RingOptions): Ring {
   const { plan } = numbered
   const last = plan.windows.at(-1)!
   const nLayers = last.firstLayer + last.layers
@@ -100,7 +99,6 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed, o
     if (out.layer === nLayers) await (plan.head === me ? finish(lastRow(out)) : give(lastRow(out)))
     else if (deviceAt(plan, out.layer) === me) await step(out)
     else await give(out)
-    onidle?.(nextOwnLayer(a.layer))
   }
 
   async function give(a: Activation): Promise<void> {
@@ -126,12 +124,6 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed, o
       waiting.delete(pass)
       pass.resolve(a)
     }
-  }
-
-  /** The first layer of the window this device runs after the one at `layer`, in this token or the next. */
-  function nextOwnLayer(layer: number): number {
-    const mine = plan.windows.filter((window) => window.device === me)
-    return (mine.find((window) => window.firstLayer > layer) ?? mine[0])?.firstLayer ?? 0
   }
 
   function fail(error: EngineError, session?: number): void {
