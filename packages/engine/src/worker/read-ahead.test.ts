@@ -1,7 +1,7 @@
+import { chooseResidency } from '@hearth/halda'
 import { describe, expect, it } from 'vitest'
 import type { Region } from '../backend/backend.ts'
 import { createReferenceBackend } from '../backend/reference.ts'
-import { chooseResidency } from './choose-residency.ts'
 import { createReadAhead } from './read-ahead.ts'
 
 const backend = await createReferenceBackend()

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { chooseResidency, type Residency } from '@hearth/halda'
 import type { Backend, Region } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
 import { shardParts } from '../gguf/shard-parts.ts'
@@ -15,7 +16,6 @@ import { downloadShard } from '../store/download.ts'
 import { loadShard } from '../store/load-shard.ts'
 import type { Shelf } from '../store/piece-writer.ts'
 import type { ShardReader } from '../store/shard-reader.ts'
-import { chooseResidency, type Residency } from './choose-residency.ts'
 import type { OpenModel } from './open-model.ts'
 import { createReadAhead, type ReadAhead, type ReadAheadStats } from './read-ahead.ts'
 

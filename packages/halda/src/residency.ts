@@ -1,6 +1,6 @@
 /**
- * Which layers stay in memory and which stream through slots, when not all of them fit: a simple rule, until the plan
- * says so itself.
+ * Which layers stay in memory and which stream through slots, when not all of them fit: one rule, by which the planner
+ * counts and the devices act.
  *
  * @module
  */
