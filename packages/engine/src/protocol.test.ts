@@ -11,6 +11,16 @@ const profile = {
   diskReadBytesPerSec: 1e9,
   hopMs: { 'bob-device': 2.5 },
   defaultHopMs: 5,
+  hops: { 'bob-device': { rowMs: 2.5, rowP90Ms: 4, chunkMs: 6, chunkP90Ms: 9, lateShare: 0.1 } },
+  prefillBytesPerSec: { Q8_0: 4e10 },
+  layerFixedMs: 0.02,
+  kvAppendMs: 0.001,
+  headFixedMs: 0.1,
+  kvReadBytesPerSec: 4e9,
+  diskWriteBytesPerSec: 5e8,
+  diskMeasured: 'warm',
+  slowdown: { factor: 1.5, reasons: ['hidden', 'heat'] },
+  measuredAtMs: 1.7e12,
 }
 const choice = {
   model: { name: 'demo', url: '/models/demo.gguf', sizeBytes: 100, revision: '"1"' },

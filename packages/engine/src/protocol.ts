@@ -41,7 +41,7 @@ const Sentence = v.pipe(
 )
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))
 const Measure = v.pipe(v.number(), v.finite(), v.minValue(0))
-const shortRecord = <S extends v.GenericSchema<unknown, number>>(value: S) =>
+const shortRecord = <S extends v.GenericSchema>(value: S) =>
   v.pipe(v.record(v.pipe(v.string(), v.maxLength(64)), value), v.maxEntries(64))
 
 /** 128 bits or more, derived from the secret of the join link (page/join-secret.ts); who knows it may enter. */
@@ -66,6 +66,20 @@ const ModelRefSchema = v.object({
 })
 export type ModelRef = v.InferOutput<typeof ModelRefSchema>
 
+const Share = v.pipe(v.number(), v.minValue(0), v.maxValue(1))
+const HopTimesSchema = v.object({
+  rowMs: Measure,
+  rowP90Ms: Measure,
+  chunkMs: Measure,
+  chunkP90Ms: Measure,
+  lateShare: Share,
+})
+const SlowdownSchema = v.object({
+  factor: v.pipe(Measure, v.minValue(1), v.maxValue(1000)),
+  reasons: v.pipe(v.array(v.picklist(['hidden', 'battery', 'heat'])), v.maxLength(3), v.readonly()),
+})
+
+/** What a device measured of itself; `DeviceProfile` of @hearth/halda says what the fields mean. */
 const DeviceProfileSchema = v.object({
   device: DeviceIdSchema,
   memoryBytes: Measure,
@@ -73,6 +87,16 @@ const DeviceProfileSchema = v.object({
   diskReadBytesPerSec: Measure,
   hopMs: shortRecord(Measure),
   defaultHopMs: Measure,
+  hops: v.optional(shortRecord(HopTimesSchema)),
+  prefillBytesPerSec: v.optional(shortRecord(Measure)),
+  layerFixedMs: v.optional(Measure),
+  kvAppendMs: v.optional(Measure),
+  headFixedMs: v.optional(Measure),
+  kvReadBytesPerSec: v.optional(Measure),
+  diskWriteBytesPerSec: v.optional(Measure),
+  diskMeasured: v.optional(v.picklist(['warm', 'streamed'])),
+  slowdown: v.optional(SlowdownSchema),
+  measuredAtMs: v.optional(Measure),
 })
 
 const ModelProfileSchema = v.object({

@@ -12,8 +12,10 @@ const devices = randomDevices(random, 2, model, 1)
 const [first, second] = devices
 
 describe('profiles', () => {
-  it('pass when every field is a number in bounds', () => {
+  it('pass when every field is a number in bounds, and the optional ones are there or not', () => {
     expect(checkProfiles(devices, model)).toBeNull()
+    const measured = { layerFixedMs: 0.02, kvAppendMs: 0.001, headFixedMs: 0.1, kvReadBytesPerSec: 4e9 }
+    expect(checkDevice({ ...first, ...measured, prefillBytesPerSec: { Q4_K: 4e10 } })).toBeNull()
   })
 
   it.each([
@@ -34,6 +36,11 @@ describe('profiles', () => {
     ['hopMs', null],
     ['defaultHopMs', undefined],
     ['defaultHopMs', 1e12],
+    ['layerFixedMs', -1],
+    ['headFixedMs', Number.NaN],
+    ['kvAppendMs', '1'],
+    ['kvReadBytesPerSec', 0],
+    ['prefillBytesPerSec', { Q4_K: 0 }],
   ])('are refused with a sentence naming the device when %s is %j', (field, value) => {
     const broken = { ...first, [field]: value }
     const sentence = checkProfiles([broken, second], model)

@@ -52,8 +52,28 @@ export function checkDevice(profile: unknown, index = 0): string | null {
     checkNotEmpty('weightBytesPerSec', profile['weightBytesPerSec']) ??
     checkNumber('diskReadBytesPerSec', profile['diskReadBytesPerSec'], rate) ??
     checkRecord('hopMs', profile['hopMs'], within('ms', 0, maxHopMs)) ??
-    checkNumber('defaultHopMs', profile['defaultHopMs'], within('ms', 0, maxHopMs))
+    checkNumber('defaultHopMs', profile['defaultHopMs'], within('ms', 0, maxHopMs)) ??
+    checkOptional(profile)
   return problem && `The profile of ${device} cannot be used: ${problem}. Measure that device again.`
+}
+
+/** What a device may leave out, but not get wrong. @returns what is wrong, or null */
+function checkOptional(profile: Record<string, unknown>): string | null {
+  const rate = within('bytes per second', minBytesPerSec, maxBytesPerSec)
+  const ms = within('ms', 0, maxHopMs)
+  const numbers: Record<string, Rule> = {
+    layerFixedMs: ms,
+    kvAppendMs: ms,
+    headFixedMs: ms,
+    kvReadBytesPerSec: rate,
+    diskWriteBytesPerSec: rate,
+  }
+  for (const [field, rule] of Object.entries(numbers)) {
+    const problem = profile[field] === undefined ? null : checkNumber(field, profile[field], rule)
+    if (problem !== null) return problem
+  }
+  const { prefillBytesPerSec } = profile
+  return prefillBytesPerSec === undefined ? null : checkRecord('prefillBytesPerSec', prefillBytesPerSec, rate)
 }
 
 /** @returns a sentence naming the field, or null */

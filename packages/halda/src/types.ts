@@ -25,6 +25,44 @@ export type DeviceProfile = {
   hopMs: Readonly<Record<string, number>>
   /** One-way time assumed for a device that `hopMs` does not name. */
   defaultHopMs: number
+  /** All that was measured of the hops in `hopMs`. */
+  hops?: Readonly<Record<string, HopTimes>> | undefined
+  /** Batched rate by weight type: stored bytes times rows per second, in chunks of 32 rows. Prefill is bound by it. */
+  prefillBytesPerSec?: BytesByType | undefined
+  /** Per token and layer, whatever the layer's size: norms, RoPE, KV-cache append, threads that wait for each other. */
+  layerFixedMs?: number | undefined
+  /** Of it, storing one position's K and V. */
+  kvAppendMs?: number | undefined
+  /** Per token on the head, whatever the model's size: embedding row, sampling, text. */
+  headFixedMs?: number | undefined
+  /** Bytes of K and V that attention reads per second: 1,000 tokens cost 1,000 · `kvBytesPerPosition` ÷ this, per layer. */
+  kvReadBytesPerSec?: number | undefined
+  diskWriteBytesPerSec?: number | undefined
+  /** 'warm': the page cache helped; 'streamed': as layers were really read while they streamed. */
+  diskMeasured?: 'warm' | 'streamed' | undefined
+  /** Times of computing were multiplied by this (rates divided), because the device runs slower than it measured. */
+  slowdown?: Slowdown | undefined
+  /** When the kernels were measured, as Date.now(). */
+  measuredAtMs?: number | undefined
+}
+
+/** Frames to another device, one way: half of a round trip that the other end answers at once. */
+export type HopTimes = {
+  /** A decode frame, of one row: median and 90th percentile. */
+  rowMs: number
+  rowP90Ms: number
+  /** A prefill frame, of 32 rows. */
+  chunkMs: number
+  chunkP90Ms: number
+  /** Share of probes, 0…1, that were not answered within a second: loss shows as lateness on a reliable channel. */
+  lateShare: number
+}
+
+export type Slowdown = {
+  /** From 1, which is no slowdown. */
+  factor: number
+  /** 'hidden': the tab is out of sight; 'battery': low and not charging; 'heat': slower than it was at first. */
+  reasons: readonly ('hidden' | 'battery' | 'heat')[]
 }
 
 /** What the planner must know of a model; read from a GGUF header by the device that chose it. */
