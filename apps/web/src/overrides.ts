@@ -1,6 +1,6 @@
 /**
  * What the address bar may override, for tests and for engineers: `?dtype=f32&threads=1&backend=reference`
- * `&memoryMB=512&diskMBps=200&name=Alice&temperature=0&maxTokens=64`. Anything out of range is as if it were not there.
+ * `&memoryMB=512&diskMBps=200&readAhead=off&name=Alice&temperature=0&maxTokens=64`. Anything out of range is as if it were not there.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { CreateClusterOptions } from './cluster.ts'
 export type Overrides = {
   cluster: Pick<
     CreateClusterOptions,
-    'dtype' | 'threads' | 'backend' | 'memoryBudgetBytes' | 'diskBytesPerSec'
+    'dtype' | 'threads' | 'backend' | 'memoryBudgetBytes' | 'diskBytesPerSec' | 'readsAhead'
   >
   /** This device's name in the room. */
   name: string | null
@@ -30,6 +30,7 @@ export function parseOverrides(search: string): Overrides {
   if (threads !== null) cluster.threads = Math.round(threads)
   const diskMBps = numberIn(query.get('diskMBps'), 1, 100_000)
   if (diskMBps !== null) cluster.diskBytesPerSec = diskMBps * 1e6
+  if (query.get('readAhead') === 'off') cluster.readsAhead = false
   const memoryMB = numberIn(query.get('memoryMB'), 16, 65_536)
   if (memoryMB !== null) cluster.memoryBudgetBytes = Math.round(memoryMB * 1e6)
   const name = query.get('name')?.trim().slice(0, 64)

@@ -44,6 +44,9 @@ export type Streaming = {
   /** Layers handed to the forward pass so far, and how long it waited for them. */
   acquired: number
   waitedMs: number
+  /** Read from the store since the page opened, and the time in which something was being read. */
+  readBytes: number
+  readingMs: number
 }
 
 /** A model that this device holds a part of. */
@@ -158,4 +161,6 @@ export type CreateClusterOptions = {
   backend?: 'wasm' | 'reference'
   /** Makes the store as slow as that, for experiments. */
   diskBytesPerSec?: number
+  /** False reads a streamed layer when it runs and no sooner, for experiments. */
+  readsAhead?: boolean
 }

@@ -121,6 +121,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
         backend: options.backend ?? 'wasm',
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.diskBytesPerSec === undefined ? {} : { diskBytesPerSec: options.diskBytesPerSec }),
+        ...(options.readsAhead === undefined ? {} : { readsAhead: options.readsAhead }),
       },
       onEngineEvent,
       onEngineStopped,

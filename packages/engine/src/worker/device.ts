@@ -37,6 +37,8 @@ export type DeviceOptions = {
   place: ModelPlace
   /** For layers that stream. */
   reader: ShardReader
+  /** False reads a streamed layer when it runs and no sooner. */
+  readsAhead?: boolean
   memoryBudgetBytes: number
   onstatus(status: DeviceStatus): void
   sendControl(to: DeviceId, message: ControlMessage): void
@@ -76,7 +78,18 @@ type Part = {
 }
 
 export function createDevice(options: DeviceOptions): Device {
-  const { me, dtype, backend, place, reader, onstatus, sendControl, onchat, onholding } = options
+  const {
+    me,
+    dtype,
+    backend,
+    place,
+    reader,
+    readsAhead = true,
+    onstatus,
+    sendControl,
+    onchat,
+    onholding,
+  } = options
   const links = new Map<DeviceId, Link>()
   const questions = createOwnQuestions(onchat)
   let room: RoomView | null = null
@@ -153,7 +166,15 @@ export function createDevice(options: DeviceOptions): Device {
       await holder?.free()
       const { kvBytesPerPosition, contextLength } = choice.profile
       const { shelf } = place
-      holder = createWeightsHolder({ model, backend, shelf, reader, kvBytesPerPosition, contextLength })
+      holder = createWeightsHolder({
+        model,
+        backend,
+        shelf,
+        reader,
+        readsAhead,
+        kvBytesPerPosition,
+        contextLength,
+      })
     }
     await holder.hold(holdingOf(numbered.plan, me), budgetBytes, report, signal)
     if (signal.aborted) return

@@ -16,6 +16,7 @@ import { createIdbCatalogue } from '../store/idb-catalogue.ts'
 import { removeModel, storedModels } from '../store/inventory.ts'
 import { createOpfsStore } from '../store/opfs-store.ts'
 import type { Shelf } from '../store/piece-writer.ts'
+import { createMeasuredReader, type MeasuredReader } from '../store/measured-reader.ts'
 import type { ShardReader } from '../store/shard-reader.ts'
 import { createWorkerReader } from '../store/worker-reader.ts'
 import { createDevice, type Device } from './device.ts'
@@ -69,6 +70,7 @@ async function start({
   threads: wanted,
   memoryBudgetBytes,
   diskBytesPerSec,
+  readsAhead = true,
 }: StartOptions): Promise<Engine> {
   const backend = kind === 'reference' ? await createReferenceBackend() : await createFastBackend(wanted)
   const shelf = { store: await createOpfsStore(), catalogue: await createIdbCatalogue() }
@@ -82,19 +84,21 @@ async function start({
       report({ downloadedBytes })
     },
   }
+  const reader = createMeasuredReader(createReader(diskBytesPerSec))
   const device = createDevice({
     me,
     dtype,
     backend,
     place,
-    reader: createReader(diskBytesPerSec),
+    reader,
+    readsAhead,
     memoryBudgetBytes,
     onstatus: (status) => post({ type: 'to-server', message: { type: 'status', status } }),
     sendControl: (to, message) => post({ type: 'control', to, message }),
     onchat: (event) => post({ type: 'chat', event }),
     onholding: () => void reportStorage(shelf, device),
   })
-  watchMemory(backend, device)
+  watchMemory(backend, device, reader)
   void reportStorage(shelf, device)
   return { device, backend, place, shelf }
 }
@@ -114,7 +118,7 @@ function createReader(diskBytesPerSec: number | undefined): ShardReader {
   return createWorkerReader(worker, diskBytesPerSec)
 }
 
-function watchMemory(backend: Backend, device: Device): void {
+function watchMemory(backend: Backend, device: Device, reader: MeasuredReader): void {
   let peakMemoryBytes = 0
   let last = -1
   setInterval(() => {
@@ -123,7 +127,7 @@ function watchMemory(backend: Backend, device: Device): void {
     if (memoryBytes === last && streaming === null) return
     last = memoryBytes
     peakMemoryBytes = Math.max(peakMemoryBytes, memoryBytes)
-    report({ memoryBytes, peakMemoryBytes, streaming })
+    report({ memoryBytes, peakMemoryBytes, streaming: streaming && { ...streaming, ...reader.stats() } })
   }, memoryReportMs)
 }
 

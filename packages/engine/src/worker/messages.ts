@@ -28,6 +28,8 @@ export type StartOptions = {
   backend: 'wasm' | 'reference'
   /** Makes the store as slow as that, for experiments. */
   diskBytesPerSec?: number
+  /** False reads a streamed layer when it runs and no sooner, for experiments. */
+  readsAhead?: boolean
 }
 
 /** What a page tells its worker. */

@@ -36,6 +36,20 @@ function slowDisk() {
 }
 
 describe('read-ahead', () => {
+  it('reads a layer only when it is asked for where it is told not to read ahead', async () => {
+    const disk = slowDisk()
+    const ahead = createReadAhead({ order: [1, 4, 7], slots: regions(2), read: disk.read, ahead: false })
+    for (const layer of [1, 4, 7, 1]) {
+      await turn()
+      const before = disk.started.length
+      const region = ahead.acquire(layer)
+      await disk.finish(layer)
+      expect((await region).bytes()[0]).toBe(layer)
+      ahead.release(layer)
+      expect(disk.started.slice(before)).toEqual([layer])
+    }
+  })
+
   it('reads the next layers in running order, round and round, one for each slot that is free', async () => {
     const disk = slowDisk()
     const ahead = createReadAhead({ order: [1, 4, 7], slots: regions(2), read: disk.read })

@@ -16,6 +16,8 @@ export type ReadAheadOptions = {
   slots: readonly Region[]
   /** Fills a slot with a layer's packed bytes; gives up soon after `signal` aborts. */
   read(layer: number, slot: Region, signal: AbortSignal): Promise<void>
+  /** False: a layer is read when it is asked for and no sooner, to see what reading ahead is worth. */
+  ahead?: boolean
 }
 
 export type ReadAheadStats = {
@@ -40,7 +42,7 @@ type Slot = {
   ready: Promise<void>
 }
 
-export function createReadAhead({ order, slots: regions, read }: ReadAheadOptions): ReadAhead {
+export function createReadAhead({ order, slots: regions, read, ahead = true }: ReadAheadOptions): ReadAhead {
   const slots = regions.map((region): Slot => {
     return { region, layer: null, running: false, aborter: new AbortController(), ready: Promise.resolve() }
   })
@@ -51,6 +53,7 @@ export function createReadAhead({ order, slots: regions, read }: ReadAheadOption
   let onreleased = () => {}
 
   function fill(): void {
+    if (!ahead) return
     for (const slot of slots) if (!closed && slot.layer === null) begin(slot)
   }
 
@@ -73,6 +76,7 @@ export function createReadAhead({ order, slots: regions, read }: ReadAheadOption
       slot.layer = null
     }
     cursor = order.indexOf(layer)
+    begin(slots.find((slot) => slot.layer === null)!)
     fill()
   }
 

@@ -30,6 +30,8 @@ export type HolderOptions = {
   backend: Backend
   shelf: Shelf
   reader: ShardReader
+  /** False reads a streamed layer when it runs and no sooner. */
+  readsAhead?: boolean
   /** K and V of one position in one layer, and how many positions are planned for. */
   kvBytesPerPosition: number
   contextLength: number
@@ -58,7 +60,7 @@ export interface WeightsHolder {
 }
 
 export function createWeightsHolder(options: HolderOptions): WeightsHolder {
-  const { model, backend, shelf, reader, kvBytesPerPosition, contextLength } = options
+  const { model, backend, shelf, reader, readsAhead = true, kvBytesPerPosition, contextLength } = options
   const { config, shards, key, source } = model
   const otherBytes = backend.memoryBytes()
   const layers = createLayers(backend, config)
@@ -132,6 +134,7 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
     const readAhead = createReadAhead({
       order: streamed,
       slots,
+      ahead: readsAhead,
       read(layer, slot, signal) {
         const shard = shardOf(layer)
         return reader.read(nameOf(shard), () => slot.bytes().subarray(0, shard.byteLength), signal)

@@ -1,0 +1,36 @@
+/**
+ * A {@link ShardReader} that knows how much it has read and how long it was at it: the speed that the store has while
+ * the device computes.
+ *
+ * @module
+ */
+import type { ShardReader } from './shard-reader.ts'
+
+export type ReaderStats = {
+  /** Of reads that came to their end. */
+  readBytes: number
+  /** Time in which at least one read was under way. */
+  readingMs: number
+}
+
+export type MeasuredReader = ShardReader & { stats(): ReaderStats }
+
+export function createMeasuredReader(reader: ShardReader): MeasuredReader {
+  let readBytes = 0
+  let readingMs = 0
+  let underWay = 0
+  let sinceMs = 0
+  return {
+    async read(name, into, signal) {
+      if (underWay++ === 0) sinceMs = performance.now()
+      try {
+        await reader.read(name, into, signal)
+        readBytes += into().length
+      } finally {
+        if (--underWay === 0) readingMs += performance.now() - sinceMs
+      }
+    },
+    close: () => reader.close(),
+    stats: () => ({ readBytes, readingMs }),
+  }
+}
