@@ -1,46 +1,73 @@
 /**
- * Which layers stay in memory and which stream through slots, when not all of them fit: one rule, by which the planner
- * counts and the devices act.
+ * What stays in memory and what streams through slots, when not all of a device's part fits: one rule, by which the
+ * planner counts and the devices act.
+ *
+ * A part is a list of units in running order: the device's layers, then, on the head, the pieces of the output matrix
+ * ({@link outputPieceCount}). The head's embedding is no unit: a token needs one row of it, which is read by itself.
  *
  * @module
  */
 
-export type Residency = {
-  /** Layers held for good. */
-  pinned: readonly number[]
-  /** Layers read from the store each time they run, in running order. */
-  streamed: readonly number[]
-  /** Each as large as the largest streamed layer: one runs while others are read. */
+export type Residency<Unit> = {
+  /** Held for good, in running order. */
+  pinned: readonly Unit[]
+  /** Read from the store each time they run, in running order. */
+  streamed: readonly Unit[]
+  /** One unit runs while others are read. 0 when nothing streams. */
   slots: number
+  /** Of each slot: as large as the largest streamed unit. */
+  slotBytes: number
+  /** Whether the embedding is held whole; else it is read row by row. */
+  holdsEmbedding: boolean
 }
 
 /** One runs, one is read. */
-const slots = 2
+const leastSlots = 2
 
 /**
- * Pins as many layers as fit beside the slots, and spreads the streamed ones evenly among them, so that a layer is read
- * while its neighbours run.
+ * Pins as many units as fit beside the slots, and spreads the streamed ones evenly among them, so that a unit is read
+ * while its neighbours run. The embedding is held only when everything fits.
  *
- * @param layers in running order, with the bytes that each takes in memory
- * @param budgetBytes for layers alone
+ * @param units in running order, with the bytes that each takes in memory
+ * @param budgetBytes for units and embedding alone
+ * @param embeddingBytes of the head's embedding; 0 on other devices, and where the output is tied to it: then the pieces
+ *   of the output are the embedding's rows
  * @returns null when not even the slots fit
  */
-export function chooseResidency(
-  layers: readonly { layer: number; byteLength: number }[],
+export function chooseResidency<Unit extends { readonly byteLength: number }>(
+  units: readonly Unit[],
   budgetBytes: number,
-): Residency | null {
-  const totalBytes = layers.reduce((total, { byteLength }) => total + byteLength, 0)
-  if (totalBytes <= budgetBytes) return { pinned: layers.map(({ layer }) => layer), streamed: [], slots: 0 }
-  const slotBytes = Math.max(...layers.map(({ byteLength }) => byteLength))
-  const room = Math.floor((budgetBytes - slots * slotBytes) / slotBytes)
-  if (room < 0) return null
-  const pinnedCount = Math.min(room, layers.length - 1)
-  const streamedCount = layers.length - pinnedCount
-  const streams = (i: number) =>
-    Math.floor(((i + 1) * streamedCount) / layers.length) > Math.floor((i * streamedCount) / layers.length)
-  return {
-    pinned: layers.filter((_, i) => !streams(i)).map(({ layer }) => layer),
-    streamed: layers.filter((_, i) => streams(i)).map(({ layer }) => layer),
-    slots,
+  embeddingBytes = 0,
+): Residency<Unit> | null {
+  const totalBytes = sumBytes(units)
+  if (totalBytes <= budgetBytes) {
+    const holdsEmbedding = totalBytes + embeddingBytes <= budgetBytes
+    return { pinned: units, streamed: [], slots: 0, slotBytes: 0, holdsEmbedding }
   }
+  // So many stream at least, even if all were as large as the largest.
+  const missing = leastSlots + Math.ceil((totalBytes - budgetBytes) / largest(units))
+  for (let count = missing; count <= units.length; count++) {
+    const streams = (i: number) =>
+      Math.floor(((i + 1) * count) / units.length) > Math.floor((i * count) / units.length)
+    const pinned = units.filter((_, i) => !streams(i))
+    const streamed = units.filter((_, i) => streams(i))
+    const slotBytes = largest(streamed)
+    if (sumBytes(pinned) + leastSlots * slotBytes > budgetBytes) continue
+    return { pinned, streamed, slots: leastSlots, slotBytes, holdsEmbedding: embeddingBytes === 0 }
+  }
+  return null
 }
+
+/** With this budget {@link chooseResidency} has an answer. */
+export const leastResidentBytes = (units: readonly { readonly byteLength: number }[]): number =>
+  Math.min(sumBytes(units), leastSlots * largest(units))
+
+/** In how many pieces of about equal size the output matrix runs: none is larger than the largest layer of the model. */
+export const outputPieceCount = (outputBytes: number, largestLayerBytes: number): number =>
+  Math.max(1, Math.ceil(outputBytes / largestLayerBytes))
+
+const sumBytes = (units: readonly { readonly byteLength: number }[]) =>
+  units.reduce((total, { byteLength }) => total + byteLength, 0)
+
+const largest = (units: readonly { readonly byteLength: number }[]) =>
+  units.reduce((most, { byteLength }) => Math.max(most, byteLength), 0)

@@ -1,4 +1,3 @@
-import { chooseResidency } from '@hearth/halda'
 import { describe, expect, it } from 'vitest'
 import type { Region } from '../backend/backend.ts'
 import { createReferenceBackend } from '../backend/reference.ts'
@@ -122,38 +121,5 @@ describe('read-ahead', () => {
     ahead.release(0)
     await closing
     expect(disk.started).toEqual([0, 1])
-  })
-})
-
-describe('residency', () => {
-  const layers = (n: number, byteLength = 10) =>
-    Array.from({ length: n }, (_, layer) => ({ layer, byteLength }))
-
-  it('pins everything that fits', () => {
-    expect(chooseResidency(layers(4), 40)).toEqual({ pinned: [0, 1, 2, 3], streamed: [], slots: 0 })
-  })
-
-  it('spreads streamed layers among pinned ones, within the budget', () => {
-    const residency = chooseResidency(layers(8), 65)!
-    expect(residency.pinned).toEqual([0, 2, 4, 6])
-    expect(residency.streamed).toEqual([1, 3, 5, 7])
-    expect((residency.pinned.length + residency.slots) * 10).toBeLessThanOrEqual(65)
-  })
-
-  it('never exceeds the budget, holds every layer once, and says when nothing goes', () => {
-    for (let n = 1; n < 20; n++) {
-      for (let budget = 0; budget <= 10 * n + 20; budget += 5) {
-        const residency = chooseResidency(layers(n), budget)
-        if (residency === null) {
-          expect(budget).toBeLessThan(Math.min(20, 10 * n))
-          continue
-        }
-        const { pinned, streamed, slots } = residency
-        expect((pinned.length + slots) * 10).toBeLessThanOrEqual(budget)
-        expect([...pinned, ...streamed].toSorted((a, b) => a - b)).toEqual(
-          layers(n).map(({ layer }) => layer),
-        )
-      }
-    }
   })
 })

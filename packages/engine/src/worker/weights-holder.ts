@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { chooseResidency, type Residency } from '@hearth/halda'
+import { chooseResidency, leastResidentBytes, type Residency } from '@hearth/halda'
 import type { Backend, Region } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
 import { shardParts } from '../gguf/shard-parts.ts'
@@ -24,6 +24,8 @@ export type Holding = {
   layers: readonly number[]
   head: boolean
 }
+
+type LayerUnit = { layer: number; byteLength: number }
 
 export type HolderOptions = {
   model: OpenModel
@@ -104,14 +106,14 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
     }
   }
 
-  function residencyOf(holding: Holding, budgetBytes: number): Residency {
+  function residencyOf(holding: Holding, budgetBytes: number): Residency<LayerUnit> {
     const kvBytes = holding.layers.length * kvBytesPerPosition * contextLength
     const headBytes = holding.head ? shards.head.byteLength : 0
     const forLayers = budgetBytes - kvBytes - headBytes - scratchBytes
-    const sizes = holding.layers.map((layer) => ({ layer, byteLength: shardOf(layer).byteLength }))
-    const residency = chooseResidency(sizes, forLayers)
+    const units = holding.layers.map((layer) => ({ layer, byteLength: shardOf(layer).byteLength }))
+    const residency = chooseResidency(units, forLayers)
     if (residency) return residency
-    const neededBytes = budgetBytes - forLayers + 2 * Math.max(...sizes.map(({ byteLength }) => byteLength))
+    const neededBytes = budgetBytes - forLayers + leastResidentBytes(units)
     throw new EngineError(
       'out-of-memory',
       `Its part of the model needs at least ${inMegabytes(neededBytes)} here, and this device offers ${inMegabytes(budgetBytes)}. Offer more memory in the settings, or let other devices join.`,
@@ -127,9 +129,9 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
     for (const slot of slots) slot.free()
   }
 
-  function startStreaming({ streamed, slots: count }: Residency): void {
-    if (streamed.length === 0) return
-    const slotBytes = Math.max(...streamed.map((layer) => shardOf(layer).byteLength))
+  function startStreaming({ streamed: units, slots: count, slotBytes }: Residency<LayerUnit>): void {
+    if (units.length === 0) return
+    const streamed = units.map(({ layer }) => layer)
     const slots = Array.from({ length: count }, () => backend.region(slotBytes))
     const readAhead = createReadAhead({
       order: streamed,
@@ -152,8 +154,9 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
 
   const hold: WeightsHolder['hold'] = async (holding, budgetBytes, onprogress, signal) => {
     const residency = residencyOf(holding, budgetBytes)
+    const pinned = new Set(residency.pinned.map(({ layer }) => layer))
     await stopStreaming()
-    for (const layer of layers.loaded()) if (!residency.pinned.includes(layer)) layers.unload(layer)
+    for (const layer of layers.loaded()) if (!pinned.has(layer)) layers.unload(layer)
     if (head && !holding.head) {
       head.free()
       head = null
@@ -171,7 +174,7 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
     onprogress(atHand, totalBytes)
     for (const layer of holding.layers) {
       if (loaded.has(layer)) continue
-      const region = await step(shardOf(layer), residency.pinned.includes(layer))
+      const region = await step(shardOf(layer), pinned.has(layer))
       if (region) layers.load(layer, shardOf(layer), region)
     }
     if (holding.head && !head)
