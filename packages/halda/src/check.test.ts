@@ -16,6 +16,8 @@ describe('profiles', () => {
     expect(checkProfiles(devices, model)).toBeNull()
     const measured = { layerFixedMs: 0.02, kvAppendMs: 0.001, headFixedMs: 0.1, kvReadBytesPerSec: 4e9 }
     expect(checkDevice({ ...first, ...measured, prefillBytesPerSec: { Q4_K: 4e10 } })).toBeNull()
+    const gpu = { memoryBytes: 8e9, weightBytesPerSec: { Q4_K: 9e10 }, copyMs: 0.2 }
+    expect(checkDevice({ ...first, downloadBytesPerSec: 1e7, gpu })).toBeNull()
   })
 
   it.each([
@@ -41,6 +43,12 @@ describe('profiles', () => {
     ['kvAppendMs', '1'],
     ['kvReadBytesPerSec', 0],
     ['prefillBytesPerSec', { Q4_K: 0 }],
+    ['downloadBytesPerSec', 0],
+    ['hops', { bob: { rowMs: 1 } }],
+    ['gpu', 'fast'],
+    ['gpu', { memoryBytes: 0, weightBytesPerSec: { Q4_K: 9e10 }, copyMs: 0.2 }],
+    ['gpu', { memoryBytes: 8e9, weightBytesPerSec: {}, copyMs: 0.2 }],
+    ['gpu', { memoryBytes: 8e9, weightBytesPerSec: { Q4_K: 9e10 } }],
   ])('are refused with a sentence naming the device when %s is %j', (field, value) => {
     const broken = { ...first, [field]: value }
     const sentence = checkProfiles([broken, second], model)

@@ -67,13 +67,40 @@ function checkOptional(profile: Record<string, unknown>): string | null {
     headFixedMs: ms,
     kvReadBytesPerSec: rate,
     diskWriteBytesPerSec: rate,
+    downloadBytesPerSec: rate,
   }
   for (const [field, rule] of Object.entries(numbers)) {
     const problem = profile[field] === undefined ? null : checkNumber(field, profile[field], rule)
     if (problem !== null) return problem
   }
-  const { prefillBytesPerSec } = profile
-  return prefillBytesPerSec === undefined ? null : checkRecord('prefillBytesPerSec', prefillBytesPerSec, rate)
+  const { prefillBytesPerSec, hops, gpu } = profile
+  return (
+    (prefillBytesPerSec === undefined ? null : checkRecord('prefillBytesPerSec', prefillBytesPerSec, rate)) ??
+    (hops === undefined ? null : checkHops(hops)) ??
+    (gpu === undefined ? null : checkGpu(gpu))
+  )
+}
+
+/** Of what was measured of the hops, the planner uses the time of a chunk. */
+function checkHops(hops: unknown): string | null {
+  if (!isRecord(hops)) return `hops ${found(hops)}, not a table`
+  for (const [device, times] of Object.entries(hops)) {
+    const chunkMs = isRecord(times) ? times['chunkMs'] : undefined
+    const problem = checkNumber(`hops.${device}.chunkMs`, chunkMs, within('ms', 0, maxHopMs))
+    if (problem !== null) return problem
+  }
+  return null
+}
+
+function checkGpu(gpu: unknown): string | null {
+  if (!isRecord(gpu)) return `gpu ${found(gpu)}, not an object`
+  const rate = within('bytes per second', minBytesPerSec, maxBytesPerSec)
+  return (
+    checkNumber('gpu.memoryBytes', gpu['memoryBytes'], within('bytes', 1, maxBytes)) ??
+    checkRecord('gpu.weightBytesPerSec', gpu['weightBytesPerSec'], rate) ??
+    checkNotEmpty('gpu.weightBytesPerSec', gpu['weightBytesPerSec']) ??
+    checkNumber('gpu.copyMs', gpu['copyMs'], within('ms', 0, maxHopMs))
+  )
 }
 
 /** @returns a sentence naming the field, or null */

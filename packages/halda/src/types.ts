@@ -38,12 +38,25 @@ export type DeviceProfile = {
   /** Bytes of K and V that attention reads per second: 1,000 tokens cost 1,000 · `kvBytesPerPosition` ÷ this, per layer. */
   kvReadBytesPerSec?: number | undefined
   diskWriteBytesPerSec?: number | undefined
+  /** How fast layers come that are not stored here yet; as fast as the store when absent. */
+  downloadBytesPerSec?: number | undefined
   /** 'warm': the page cache helped; 'streamed': as layers were really read while they streamed. */
   diskMeasured?: 'warm' | 'streamed' | undefined
   /** Times of computing were multiplied by this (rates divided), because the device runs slower than it measured. */
   slowdown?: Slowdown | undefined
   /** When the kernels were measured, as Date.now(). */
   measuredAtMs?: number | undefined
+  /** Absent where no layer can run on a GPU. */
+  gpu?: GpuProfile | undefined
+}
+
+/** A GPU with memory of its own, in which its layers stay. */
+export type GpuProfile = {
+  /** For weights and KV cache [d_cuda^avail − c^gpu]. */
+  memoryBytes: number
+  weightBytesPerSec: BytesByType
+  /** A hidden state there and back, once per window with GPU layers [t^{ram→vram} + t^{vram→ram}]. */
+  copyMs: number
 }
 
 /** Frames to another device, one way: half of a round trip that the other end answers at once. */
@@ -124,6 +137,16 @@ export type PlanRequest =
       rounds?: number | undefined
       head?: DeviceId | undefined
     }
+
+/** What a plan is judged by, besides devices and model. */
+export type Workload = {
+  /** Conversations that decode in one pass: their rows share one read of the weights. 1 when absent. */
+  sessions?: number | undefined
+  /** Positions behind the token that is judged; half of the model's `contextLength` when absent. */
+  positions?: number | undefined
+  /** Length of the prompt by which TTFT is judged; 256 when absent. */
+  promptTokens?: number | undefined
+}
 
 /** One way of finding a plan. Pure: equal input gives an equal answer, whatever the order of `devices`. */
 export type Planner = (
