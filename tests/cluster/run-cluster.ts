@@ -173,7 +173,10 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
         (n) => {
           const { room, links, abilities } = window.hearth.state()
           const open = Object.values(links).filter((phase) => phase === 'open').length
-          return abilities !== null && room?.devices.length === n && open === n - 1
+          const measured = room?.devices.filter(
+            ({ profile }) => Object.keys(profile?.hopMs ?? {}).length === n - 1,
+          )
+          return abilities !== null && measured?.length === n && open === n - 1
         },
         devices,
         { timeout: readyTimeoutMs },

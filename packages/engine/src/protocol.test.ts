@@ -92,6 +92,7 @@ const families = [
       { type: 'done', chat, stats },
       { type: 'session-failed', session: 3, code: 'kv-lost', message: 'It is gone.' },
       { type: 'pong', sentAtMs: 12.25 },
+      { type: 'hop-times', times: profile.hops['bob-device'] },
     ],
   },
 ]

@@ -299,6 +299,8 @@ const ControlMessageSchema = v.variant('type', [
   v.object({ type: v.literal('hello'), version: v.number() }),
   v.object({ type: v.literal('ping'), sentAtMs: Measure }),
   v.object({ type: v.literal('pong'), sentAtMs: Measure }),
+  /** From the end of a pair that measured the hop between the two, to the other. */
+  v.object({ type: v.literal('hop-times'), times: HopTimesSchema }),
   /** From the head: drop this session's KV cache. */
   v.object({ type: v.literal('release'), session: SessionId }),
   /** From a device of the ring to the head: this session cannot go on here. */

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { maxFrameBytes } from './ring/link.ts'
-import { decodeActivation, encodeActivation, maxRowsPerFrame } from './wire.ts'
+import {
+  decodeActivation,
+  decodeProbe,
+  encodeActivation,
+  encodeProbe,
+  maxRowsPerFrame,
+  toEcho,
+} from './wire.ts'
 
 const activation = (rows: number, dim: number) => ({
   plan: 65_535,
@@ -63,5 +70,22 @@ describe('an activation on the wire', () => {
 
   it('refuses fields that do not fit their place', () => {
     expect(() => encodeActivation({ ...activation(1, 8), session: 65_536 }, 'f32')).toThrow(/16 bits/)
+  })
+})
+
+describe('a probe on the wire', () => {
+  it('is as long as the activation that it stands for, or as a frame may be', () => {
+    expect(encodeProbe(1, 3, 24, 'f16').length).toBe(encodeActivation(activation(3, 24), 'f16').length)
+    expect(encodeProbe(1, 32, 8192, 'f32').length).toBe(maxFrameBytes)
+  })
+
+  it('says its number there and back, and is no activation, nor an activation a probe', () => {
+    const probe = encodeProbe(4_000_000_000, 1, 24, 'f16')
+    expect(decodeProbe(probe)).toEqual({ kind: 'probe', id: 4_000_000_000 })
+    expect(decodeActivation(probe, 24)).toBeNull()
+    expect(decodeProbe(toEcho(probe))).toEqual({ kind: 'echo', id: 4_000_000_000 })
+    expect(decodeActivation(probe, 24)).toBeNull()
+    expect(decodeProbe(encodeActivation(activation(1, 24), 'f16'))).toBeNull()
+    expect(decodeProbe(probe.subarray(0, 15))).toBeNull()
   })
 })

@@ -5,6 +5,9 @@
  *  1  u8   dtype 0 f32 · 1 f16  8  u16  rows           14  u16  plan
  *  2  u16  session             10  u16  layer          16  …    hidden (rows, dim)
  *
+ * A probe has 240 in place of the version, is as long as the activation that it stands for, and says its number at 4.
+ * Its echo is the same with 241.
+ *
  * @module
  */
 import { decodeHalves, encodeHalves } from './half.ts'
@@ -69,4 +72,30 @@ export function decodeActivation(frame: Uint8Array, dim: number): Activation | n
     rows,
     hidden,
   }
+}
+
+const probeMarkers = { probe: 240, echo: 241 } as const
+
+/** A probe as long as an activation of so many rows, or as long as a frame may be. */
+export function encodeProbe(id: number, rows: number, dim: number, dtype: Dtype): Uint8Array {
+  const frame = new Uint8Array(Math.min(maxFrameBytes, headerBytes + rows * dim * bytesPerValue[dtype]))
+  const header = new DataView(frame.buffer)
+  header.setUint8(0, probeMarkers.probe)
+  header.setUint32(4, id, true)
+  return frame
+}
+
+/** Turns a probe into its echo, in place. */
+export function toEcho(frame: Uint8Array): Uint8Array {
+  frame[0] = probeMarkers.echo
+  return frame
+}
+
+/** Which probe or echo this is, or null when it is neither. */
+export function decodeProbe(frame: Uint8Array): { kind: 'probe' | 'echo'; id: number } | null {
+  if (frame.byteLength < headerBytes || frame.byteLength > maxFrameBytes) return null
+  const header = new DataView(frame.buffer, frame.byteOffset, headerBytes)
+  const marker = header.getUint8(0)
+  if (marker !== probeMarkers.probe && marker !== probeMarkers.echo) return null
+  return { kind: marker === probeMarkers.probe ? 'probe' : 'echo', id: header.getUint32(4, true) }
 }

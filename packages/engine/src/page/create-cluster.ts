@@ -177,7 +177,6 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       onring: (peer, channel) => engine?.handOver(peer, channel),
       oncontrol: (from, message) => engine?.send({ type: 'control', from, message }),
       onclosed: (peer) => engine?.send({ type: 'peer-closed', peer }),
-      onhop: (peer, hopMs) => engine?.send({ type: 'hop', peer, hopMs }),
       onsilent: (peer) => socket.send({ type: 'unreachable', device: peer }),
       onchange: () => change({}),
     })

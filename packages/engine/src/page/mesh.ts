@@ -18,9 +18,6 @@ const silentAfterMs = 9000
 const callTimeoutMs = 12_000
 /** A server that restarted learns only by and by who is in the room: connections that work are not cut for that. */
 const absenceMs = 30_000
-const hopSamples = 15
-/** One after another on a new connection: the planner wants hop times before the second ping is due. */
-const firstPings = 8
 
 const SealedSignal = v.object({
   call: v.pipe(v.string(), v.maxLength(64)),
@@ -38,8 +35,6 @@ export type MeshOptions = {
   onring(peer: DeviceId, channel: RTCDataChannel): void
   oncontrol(from: DeviceId, message: ControlMessage): void
   onclosed(peer: DeviceId): void
-  /** Median one-way time, from pings. */
-  onhop(peer: DeviceId, hopMs: number): void
   /** It no longer answers, or never did. */
   onsilent(peer: DeviceId): void
   onchange(): void
@@ -52,9 +47,6 @@ type Call = {
   phase: LinkPhase
   startedAtMs: number
   heardAtMs: number
-  /** Pings that no pong has answered yet, by when they were sent. */
-  pingedAtMs: number[]
-  roundTripsMs: number[]
 }
 
 export interface Mesh {
@@ -70,7 +62,7 @@ export interface Mesh {
 }
 
 export function createMesh(options: MeshOptions): Mesh {
-  const { me, sendSignal, onring, oncontrol, onclosed, onhop, onsilent, onchange } = options
+  const { me, sendSignal, onring, oncontrol, onclosed, onsilent, onchange } = options
   const calls = new Map<DeviceId, Call>()
   let present: readonly DeviceId[] = []
   /** When a device was last seen in the room. */
@@ -90,8 +82,6 @@ export function createMesh(options: MeshOptions): Mesh {
       phase: 'connecting',
       startedAtMs: now,
       heardAtMs: now,
-      pingedAtMs: [],
-      roundTripsMs: [],
     }
     call.peer = createPeer({
       initiator: mine,
@@ -102,7 +92,6 @@ export function createMesh(options: MeshOptions): Mesh {
         call.heardAtMs = performance.now()
         unreached.delete(device)
         send(device, { type: 'hello', version: protocolVersion })
-        ping(device, call as Call)
         onchange()
       },
       ontext: (text) => receive(device, call as Call, text),
@@ -131,27 +120,8 @@ export function createMesh(options: MeshOptions): Mesh {
     const message = parseControlMessage(text)
     if (message === null) return
     if (message.type === 'ping') send(device, { type: 'pong', sentAtMs: message.sentAtMs })
-    else if (message.type === 'pong') notePong(device, call, message.sentAtMs)
     else if (message.type === 'hello' && message.version !== protocolVersion) call.peer.close()
     else oncontrol(device, message)
-  }
-
-  function ping(device: DeviceId, call: Call): void {
-    const sentAtMs = performance.now()
-    call.pingedAtMs.push(sentAtMs)
-    send(device, { type: 'ping', sentAtMs })
-  }
-
-  /** Only what answers a ping is believed: a pong made up would make up a hop time. */
-  function notePong(device: DeviceId, call: Call, sentAtMs: number): void {
-    const answered = call.pingedAtMs.indexOf(sentAtMs)
-    if (answered < 0) return
-    call.pingedAtMs.splice(0, answered + 1)
-    call.roundTripsMs.push(performance.now() - sentAtMs)
-    if (call.roundTripsMs.length > hopSamples) call.roundTripsMs.shift()
-    const sorted = [...call.roundTripsMs].sort((a, b) => a - b)
-    onhop(device, sorted[sorted.length >> 1]! / 2)
-    if (call.roundTripsMs.length < firstPings) ping(device, call)
   }
 
   function send(to: DeviceId, message: ControlMessage): void {
@@ -164,7 +134,7 @@ export function createMesh(options: MeshOptions): Mesh {
   function look(device: DeviceId, call: Call, now: number): void {
     if (now - (seenAtMs.get(device) ?? call.startedAtMs) > absenceMs) return hangUp(device)
     if (call.phase === 'open' && now - call.heardAtMs <= silentAfterMs) {
-      return ping(device, call)
+      return send(device, { type: 'ping', sentAtMs: now })
     }
     // The server hears complaints about devices of the plan alone, and a plan may have come since the last one.
     const isSilent = unreached.has(device) && now - call.startedAtMs > silentAfterMs

@@ -12,6 +12,7 @@ import { createWebHost } from '../backend/wasm-host-web.ts'
 import { EngineError, toEngineError } from '../errors.ts'
 import type { ModelChoice } from '../protocol.ts'
 import { createChannelLink, createPortLink } from '../ring/channel-link.ts'
+import { createProbedLink } from '../ring/probed-link.ts'
 import { createIdbCatalogue } from '../store/idb-catalogue.ts'
 import { removeModel, storedModels } from '../store/inventory.ts'
 import { createOpfsStore } from '../store/opfs-store.ts'
@@ -20,26 +21,22 @@ import { createMeasuredReader, type MeasuredReader } from '../store/measured-rea
 import type { ShardReader } from '../store/shard-reader.ts'
 import { createWorkerReader } from '../store/worker-reader.ts'
 import { createDevice, type Device } from './device.ts'
+import { createHopTimer, type HopTimer } from './hop-times.ts'
 import type { EngineCall, EngineEvent, EngineReport, EngineRequest, StartOptions } from './messages.ts'
 import { inspectModel, type ModelPlace } from './open-model.ts'
 import { measureAbilities } from './profile.ts'
 
-/** Assumed of a device that has not been pinged yet: home Wi-Fi (prima.cpp measured 3–7 ms). */
-const defaultHopMs = 5
-/** Hop times are told anew when they changed by this much. */
-const hopChange = 0.3
 const memoryReportMs = 200
 const maxThreads = 8
 
 const post = (event: EngineEvent) => postMessage(event)
 const report = (changes: Partial<EngineReport>) => post({ type: 'report', report: changes })
 
-type Engine = { device: Device; backend: Backend; place: ModelPlace; shelf: Shelf }
+type Engine = { device: Device; backend: Backend; place: ModelPlace; shelf: Shelf; hops: HopTimer }
 
 let engine: Promise<Engine> | null = null
 let options: StartOptions
 let profile: DeviceProfile | null = null
-const hopMs: Record<string, number> = {}
 
 addEventListener('message', ({ data: request }: MessageEvent<EngineRequest>) => {
   if (request.type === 'start') {
@@ -98,9 +95,15 @@ async function start({
     onchat: (event) => post({ type: 'chat', event }),
     onholding: () => void reportStorage(shelf, device),
   })
+  const hops = createHopTimer({
+    me,
+    dtype,
+    tell: (to, times) => post({ type: 'control', to, message: { type: 'hop-times', times } }),
+    onchange: () => profile && tellProfile({ ...profile, ...hopsOf(hops) }),
+  })
   watchMemory(backend, device, reader)
   void reportStorage(shelf, device)
-  return { device, backend, place, shelf }
+  return { device, backend, place, shelf, hops }
 }
 
 /** With as many threads as help, unless told how many. */
@@ -131,7 +134,7 @@ function watchMemory(backend: Backend, device: Device, reader: MeasuredReader): 
   }, memoryReportMs)
 }
 
-async function measure({ backend, shelf }: Engine): Promise<void> {
+async function measure({ backend, shelf, hops }: Engine): Promise<void> {
   const abilities = await measureAbilities(backend, shelf.store)
   report({ abilities })
   const { weightBytesPerSec, diskReadBytesPerSec } = abilities
@@ -141,9 +144,14 @@ async function measure({ backend, shelf }: Engine): Promise<void> {
     memoryBytes,
     weightBytesPerSec,
     diskReadBytesPerSec,
-    hopMs: { ...hopMs },
-    defaultHopMs,
+    ...hopsOf(hops),
   })
+}
+
+function hopsOf(timer: HopTimer): Pick<DeviceProfile, 'hopMs' | 'hops' | 'defaultHopMs'> {
+  const hops = timer.times()
+  const hopMs = Object.fromEntries(Object.entries(hops).map(([peer, { rowMs }]) => [peer, rowMs]))
+  return { hopMs, hops, defaultHopMs: timer.assumedMs() }
 }
 
 function tellProfile(next: DeviceProfile): void {
@@ -152,21 +160,26 @@ function tellProfile(next: DeviceProfile): void {
 }
 
 function handle(running: Engine, request: Exclude<EngineRequest, { type: 'start' }>): void {
-  const { device } = running
+  const { device, hops } = running
   switch (request.type) {
     case 'room':
+      hops.follow(request.room)
       return device.follow(request.room)
     case 'channel': {
       const { peer, channel } = request
       const link = channel instanceof MessagePort ? createPortLink(channel) : createChannelLink(channel)
-      return void link.then((open) => device.addLink(peer, open))
+      return void link.then((open) => {
+        const probed = createProbedLink(open)
+        hops.add(peer, probed)
+        device.addLink(peer, probed)
+      })
     }
     case 'peer-closed':
+      hops.drop(request.peer)
       return device.dropLink(request.peer)
     case 'control':
+      if (request.message.type === 'hop-times') return hops.receive(request.from, request.message.times)
       return device.receiveControl(request.from, request.message)
-    case 'hop':
-      return noteHop(request.peer, request.hopMs)
     case 'budget':
       options = { ...options, memoryBudgetBytes: request.memoryBudgetBytes }
       device.setMemoryBudget(request.memoryBudgetBytes)
@@ -177,13 +190,6 @@ function handle(running: Engine, request: Exclude<EngineRequest, { type: 'start'
     default:
       return void answerCall(running, request)
   }
-}
-
-function noteHop(peer: string, measuredMs: number): void {
-  const told = profile?.hopMs[peer]
-  hopMs[peer] = measuredMs
-  const changed = told === undefined || Math.abs(measuredMs - told) > hopChange * Math.max(told, 1)
-  if (profile && changed) tellProfile({ ...profile, hopMs: { ...hopMs } })
 }
 
 async function answerCall(running: Engine, call: EngineCall): Promise<void> {
@@ -203,8 +209,10 @@ function refuse(id: number, thrown: unknown): void {
 async function perform(running: Engine, call: EngineCall): Promise<ModelChoice | null> {
   const { device, place, shelf } = running
   if (call.type === 'inspect') return inspectModel(call.source, place)
-  if (call.type === 'measure') await measure(running)
-  else {
+  if (call.type === 'measure') {
+    await measure(running)
+    running.hops.measure()
+  } else {
     if (call.model === device.modelInUse()) {
       throw new EngineError(
         'not-ready',

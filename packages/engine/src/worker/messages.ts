@@ -42,8 +42,6 @@ export type EngineRequest =
   | { type: 'channel'; peer: DeviceId; channel: DataChannel | MessagePort }
   | { type: 'peer-closed'; peer: DeviceId }
   | { type: 'control'; from: DeviceId; message: ControlMessage }
-  /** One-way time to another device, as the page's pings measured it. */
-  | { type: 'hop'; peer: DeviceId; hopMs: number }
   | { type: 'budget'; memoryBudgetBytes: number }
   | { type: 'ask'; request: ChatRequest }
   | EngineCall
