@@ -46,7 +46,7 @@ async function run(
   { layers, head }: LoadedModel,
   { session = 0, position, of }: { session?: number; position: number; of: readonly number[] },
 ): Promise<Float32Array> {
-  const frame = { plan: 1, session, position, layer: 0, rows: of.length, hidden: head.embed(of) }
+  const frame = { plan: 1, session, position, layer: 0, rows: of.length, hidden: await head.embed(of) }
   return (await layers.run(frame, nLayers)).hidden.slice()
 }
 

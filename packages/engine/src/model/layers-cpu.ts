@@ -12,14 +12,8 @@ import { inverseFrequencies, type ModelConfig } from './config.ts'
 import { createKvCaches } from './kv-caches.ts'
 import type { Layers } from './layers.ts'
 import { allocateTogether, type ScratchVector } from './scratch.ts'
+import type { WeightStream } from './weight-stream.ts'
 import { layerWeights } from './weights.ts'
-
-/** Weights that are in memory only while their layer runs. */
-export interface WeightStream {
-  /** All of the shard's packed bytes, in a region that stays as it is until `release`. */
-  acquire(layer: number): Promise<Region>
-  release(layer: number): void
-}
 
 export type CpuLayers = Layers & {
   /** Takes a layer's weights into use; `region` (all of the shard's packed bytes) is freed when it is unloaded. */

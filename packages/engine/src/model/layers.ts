@@ -23,7 +23,7 @@ export interface Layers {
 /** What only the head holds: the way in and the way out. */
 export interface Head {
   /** (tokens, dim), fresh each call. */
-  embed(tokens: readonly number[]): Float32Array
+  embed(tokens: readonly number[]): Promise<Float32Array>
   /** Of one row (dim): (vocabSize), valid until the next call. */
-  logits(hidden: Float32Array): Float32Array
+  logits(hidden: Float32Array): Promise<Float32Array>
 }

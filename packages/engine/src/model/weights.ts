@@ -6,7 +6,6 @@
 import type { Backend, Matrix, Region, Vector } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
 import type { Shard } from '../gguf/shards.ts'
-import type { ModelConfig } from './config.ts'
 import { layerTensorName, ropeFactorsName } from './tensors.ts'
 
 /** Weights of one layer. Every W is (out, in). */
@@ -24,13 +23,6 @@ export type LayerWeights = {
   up: Matrix // (ffnDim, dim)
   down: Matrix // (dim, ffnDim)
   ropeFactors: Vector | undefined // (headDim / 2)
-}
-
-/** Weights of the head. `output` is `embedding` where they are tied. */
-export type HeadWeights = {
-  embedding: Matrix // (vocabSize, dim)
-  norm: Vector // (dim)
-  output: Matrix // (vocabSize, dim)
 }
 
 /** @param region holds the shard's packed bytes, all of them */
@@ -51,22 +43,6 @@ export function layerWeights(backend: Backend, layer: number, shard: Shard, regi
     up: find.matrix(named('ffn_up.weight')),
     down: find.matrix(named('ffn_down.weight')),
     ropeFactors: find.maybeVector(ropeFactorsName),
-  }
-}
-
-/** @param region holds the shard's packed bytes, all of them */
-export function headWeights(
-  backend: Backend,
-  config: ModelConfig,
-  shard: Shard,
-  region: Region,
-): HeadWeights {
-  const find = finder(backend, shard, region)
-  const embedding = find.matrix('token_embd.weight')
-  return {
-    embedding,
-    norm: find.vector('output_norm.weight'),
-    output: config.tiedOutput ? embedding : find.matrix('output.weight'),
   }
 }
 

@@ -4,9 +4,11 @@
  * @module
  */
 import type { Backend, Region } from '../backend/backend.ts'
+import { EngineError } from '../errors.ts'
 import { readHeader, type GgufHeader } from '../gguf/header.ts'
 import { shardParts, type ShardPart } from '../gguf/shard-parts.ts'
-import { shardsOf, type Shard } from '../gguf/shards.ts'
+import { outputOf, outputPieces, tensorOf } from '../gguf/output-pieces.ts'
+import { shardsOf, type PackedTensor, type Shard } from '../gguf/shards.ts'
 import { modelConfig, type ModelConfig } from '../model/config.ts'
 import { createHead, type CpuHead } from '../model/head-cpu.ts'
 import { createLayers, type CpuLayers } from '../model/layers-cpu.ts'
@@ -18,7 +20,7 @@ export type LoadedModel = {
   config: ModelConfig
   layers: CpuLayers
   head: CpuHead
-  /** What lies where: a shard for each layer, then the head's. */
+  /** What lies where: a shard for each layer, then one for each of the head's tensors. */
   held: readonly { shard: Shard; region: Region }[]
 }
 
@@ -38,12 +40,29 @@ export async function loadModel(
   const shards = shardsOf(header, backend.packing)
   const layers = createLayers(backend, config, options)
   const held: { shard: Shard; region: Region }[] = []
-  for (const shard of [...shards.layers, shards.head]) {
-    held.push({ shard, region: await readShard(source, shard, backend) })
+  const bring = async (shard: Shard): Promise<Region> => {
+    const region = await readShard(source, shard, backend)
+    held.push({ shard, region })
+    return region
   }
-  const headRegion = held.at(-1)!.region
-  for (const [layer, shard] of shards.layers.entries()) layers.load(layer, shard, held[layer]!.region)
-  const head = createHead(backend, config, shards.head, headRegion)
+  for (const [layer, shard] of shards.layers.entries()) layers.load(layer, shard, await bring(shard))
+  const only = (tensor: PackedTensor): Shard => ({
+    file: shards.head.file,
+    tensors: [{ ...tensor, offset: 0 }],
+    byteLength: tensor.byteLength,
+  })
+  const head = createHead({
+    backend,
+    config,
+    shard: shards.head,
+    pieces: outputPieces(shards.head, backend.packing, Infinity),
+    norm: await bring(only(tensorOf(shards.head, 'output_norm.weight'))),
+    read: () => {
+      throw new EngineError('bug', 'A row of an embedding that is held was read')
+    },
+  })
+  head.load(0, await bring(only(outputOf(shards.head))))
+  if (!config.tiedOutput) head.loadEmbedding(await bring(only(tensorOf(shards.head, 'token_embd.weight'))))
   return { header, config, layers, head, held }
 }
 

@@ -40,12 +40,13 @@ export async function* generate(input: GenerateInput): AsyncGenerator<number, St
   cached.length = start
   let hidden = await prefill(start)
   for (let n = 1; hidden !== null; n++) {
-    const token = sample(head.logits(hidden))
+    const token = sample(await head.logits(hidden))
     if (isEnd(token)) return 'end'
     yield token
     if (n === maxTokens || cached.length + 1 > contextLength) return 'length'
     if (signal.aborted) break
-    const { passed } = ring.pass({ session, position: cached.length, rows: 1, hidden: head.embed([token]) })
+    const embedded = await head.embed([token])
+    const { passed } = ring.pass({ session, position: cached.length, rows: 1, hidden: embedded })
     hidden = (await passed).hidden
     cached.push(token)
   }
@@ -60,7 +61,7 @@ export async function* generate(input: GenerateInput): AsyncGenerator<number, St
         session,
         position,
         rows: tokens.length,
-        hidden: head.embed(tokens),
+        hidden: await head.embed(tokens),
       })
       chunks.push(passed.then((a) => (cached.push(...tokens), a)))
       await sent

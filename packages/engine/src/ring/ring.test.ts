@@ -36,7 +36,10 @@ const logits = (row: Float32Array) =>
     (_, t) => (row.reduce((sum, value, i) => sum + value * ((t * (i + 3)) % 17), 0) * 64) % 101,
   )
 const argmax = (values: Float32Array) => values.indexOf(Math.max(...values))
-const toyHead: Head = { embed, logits }
+const toyHead: Head = {
+  embed: async (tokens) => embed(tokens),
+  logits: async (row) => logits(row),
+}
 
 /** Recomputes the whole sequence for every token: the judge. */
 function naive(tokens: readonly number[], count: number): number[] {

@@ -105,6 +105,29 @@ test('a shard is fetched by few ranges, packed as it arrives, and read back as i
   expect(told.length).toBeGreaterThan(4)
 })
 
+test('any part of a stored shard is read as it was packed, and a damaged piece under it is found', async () => {
+  await downloadShard(options())
+  const whole = await stored()
+  for (const range of [
+    { offset: 0, byteLength: 1 },
+    { offset: 99_999, byteLength: 2 },
+    { offset: 100_000, byteLength: 100_000 },
+    { offset: 150_000, byteLength: 250_000 },
+    { offset: byteLength - 10, byteLength: 10 },
+  ]) {
+    const bytes = new Uint8Array(range.byteLength)
+    await readShard({ ...shelf, name, range, into: () => bytes })
+    expect(same(bytes, whole.subarray(range.offset, range.offset + range.byteLength))).toBe(true)
+  }
+  const writer = await shelf.store.openWrite(name)
+  writer.write(new Uint8Array([1, 2, 3, 4]), 210_000)
+  writer.close()
+  const bytes = new Uint8Array(20)
+  const part = (offset: number) => ({ ...shelf, name, range: { offset, byteLength: 20 }, into: () => bytes })
+  await readShard(part(100_000))
+  await expect(readShard(part(290_000))).rejects.toMatchObject({ code: 'shard-corrupt' })
+})
+
 test('a stored shard is not fetched again, and needs no network', async () => {
   await downloadShard(options())
   await server.close()

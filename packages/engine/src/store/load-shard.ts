@@ -11,6 +11,8 @@ import type { FileName, ReadHandle, ShardRecord } from './shard-store.ts'
 
 export type ReadOptions = Shelf & {
   name: FileName
+  /** The part of the shard's file that is read; all of it by default. */
+  range?: { offset: number; byteLength: number }
   /** Where the shard goes, asked for afresh for each piece: WASM memory that grows moves, and old views die. */
   into: () => Uint8Array
   signal?: AbortSignal
@@ -21,7 +23,7 @@ export type ReadOptions = Shelf & {
 const turnBytes = 64 * 1024 * 1024
 
 /**
- * Reads a whole stored shard to the beginning of `into`, which may be shared memory.
+ * Reads a stored shard, or a part of it, to the beginning of `into`, which may be shared memory.
  *
  * @throws EngineError 'shard-corrupt' when it is not stored completely, or does not match its checksums: then it is
  *   removed, so that downloading it again repairs it; 'aborted'
@@ -51,19 +53,31 @@ export async function readShard(options: ReadOptions): Promise<void> {
   )
 }
 
-/** Index of the first piece that does not match its checksum, or −1 once all are read. */
+/**
+ * Index of the first piece in the range that does not match its checksum, or −1 once all are read. A piece that lies in
+ * the range only in part is checked whole, beside `into`.
+ */
 async function firstDamagedPiece(
   handle: ReadHandle,
   { totalBytes, pieceBytes, checksums }: ShardRecord,
-  { into, signal, checksum = xxh32 }: ReadOptions,
+  { range = { offset: 0, byteLength: totalBytes }, into, signal, checksum = xxh32 }: ReadOptions,
 ): Promise<number> {
+  const end = range.offset + range.byteLength
   let sinceTurn = 0
-  for (const [index, expected] of checksums.entries()) {
+  for (let index = Math.floor(range.offset / pieceBytes); index * pieceBytes < end; index++) {
     if (signal?.aborted) throw new EngineError('aborted', 'Loading was stopped.')
-    const offset = index * pieceBytes
-    const piece = into().subarray(offset, Math.min(offset + pieceBytes, totalBytes))
-    handle.read(piece, offset)
-    if (checksum(piece) !== expected) return index
+    const start = index * pieceBytes
+    const length = Math.min(pieceBytes, totalBytes - start)
+    const isInside = start >= range.offset && start + length <= end
+    const piece = isInside
+      ? into().subarray(start - range.offset, start - range.offset + length)
+      : new Uint8Array(length)
+    handle.read(piece, start)
+    if (checksum(piece) !== checksums[index]) return index
+    if (!isInside) {
+      const from = Math.max(start, range.offset)
+      into().set(piece.subarray(from - start, end - start), from - range.offset)
+    }
     sinceTurn += piece.length
     if (sinceTurn >= turnBytes) {
       sinceTurn = 0

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMeasuredReader } from './measured-reader.ts'
 
-const name = { model: 'm', file: 'layer-0' }
+const name = { model: 'm', file: 'layer-0', offset: 0 }
 const bytes = (length: number) => () => new Uint8Array(length)
 const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 

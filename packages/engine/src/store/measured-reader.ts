@@ -21,10 +21,10 @@ export function createMeasuredReader(reader: ShardReader): MeasuredReader {
   let underWay = 0
   let sinceMs = 0
   return {
-    async read(name, into, signal) {
+    async read(from, into, signal) {
       if (underWay++ === 0) sinceMs = performance.now()
       try {
-        await reader.read(name, into, signal)
+        await reader.read(from, into, signal)
         readBytes += into().length
       } finally {
         if (--underWay === 0) readingMs += performance.now() - sinceMs

@@ -23,11 +23,11 @@ addEventListener('message', ({ data: request }: MessageEvent<ReaderRequest>) => 
   }
 })
 
-async function read({ id, name, byteLength, into }: Extract<ReaderRequest, { type: 'read' }>): Promise<void> {
+async function read({ id, from, byteLength, into }: Extract<ReaderRequest, { type: 'read' }>): Promise<void> {
   const bytes = into ?? new Uint8Array(byteLength)
   let error: ReaderReply['error'] = null
   try {
-    await (await reader!).read(name, () => bytes, aborters.get(id)!.signal)
+    await (await reader!).read(from, () => bytes, aborters.get(id)!.signal)
   } catch (thrown) {
     const { code, message } = toEngineError(thrown)
     error = { code, message }

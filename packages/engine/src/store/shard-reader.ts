@@ -9,14 +9,17 @@ import { breathe } from '../breathe.ts'
 import { EngineError } from '../errors.ts'
 import type { FileName, ReadHandle, ShardStore } from './shard-store.ts'
 
+/** A part of a stored file, from a byte on. */
+export type ShardRange = FileName & { offset: number }
+
 export interface ShardReader {
   /**
-   * Fills `into` with the beginning of a file.
+   * Fills `into` with the bytes from `offset` of a file on.
    *
    * @param into asked for afresh whenever it is written: memory that is not shared moves when it grows
    * @throws EngineError 'shard-corrupt' when there is no such file or it is shorter; 'aborted' soon after `signal` aborts
    */
-  read(name: FileName, into: () => Uint8Array, signal?: AbortSignal): Promise<void>
+  read(from: ShardRange, into: () => Uint8Array, signal?: AbortSignal): Promise<void>
   /** Forgets its open files. */
   close(): void
 }
@@ -31,25 +34,25 @@ export function createInlineReader(store: ShardStore, limitBytesPerSec = Infinit
   // Opening a file for each read is several times slower than reading it (measured by webai-at-home: 7.8×).
   const handles = new Map<string, Promise<ReadHandle>>()
 
-  function open(name: FileName): Promise<ReadHandle> {
-    const key = `${name.model}/${name.file}`
+  function open({ model, file }: FileName): Promise<ReadHandle> {
+    const key = `${model}/${file}`
     const known = handles.get(key)
     if (known) return known
-    const opening = store.openRead(name)
+    const opening = store.openRead({ model, file })
     handles.set(key, opening)
     opening.catch(() => handles.delete(key))
     return opening
   }
 
   return {
-    async read(name, into, signal) {
-      const handle = await open(name)
+    async read(from, into, signal) {
+      const handle = await open(from)
       const startMs = performance.now()
       const { length } = into()
-      for (let offset = 0; offset < length; offset += pieceBytes) {
-        if (signal?.aborted) throw new EngineError('aborted', `${name.file} was not read to its end.`)
-        handle.read(into().subarray(offset, offset + pieceBytes), offset)
-        const read = Math.min(offset + pieceBytes, length)
+      for (let at = 0; at < length; at += pieceBytes) {
+        if (signal?.aborted) throw new EngineError('aborted', `${from.file} was not read to its end.`)
+        handle.read(into().subarray(at, at + pieceBytes), from.offset + at)
+        const read = Math.min(at + pieceBytes, length)
         const aheadMs = (read / limitBytesPerSec) * 1000 - (performance.now() - startMs)
         if (aheadMs > 1) await new Promise((resolve) => setTimeout(resolve, aheadMs))
         else await breathe()

@@ -5,14 +5,13 @@
  * @module
  */
 import { EngineError, type ErrorCode } from '../errors.ts'
-import type { ShardReader } from './shard-reader.ts'
-import type { FileName } from './shard-store.ts'
+import type { ShardRange, ShardReader } from './shard-reader.ts'
 
 /** To the worker. */
 export type ReaderRequest =
   | { type: 'open'; limitBytesPerSec: number }
   /** Without `into` the bytes are sent back. */
-  | { type: 'read'; id: number; name: FileName; byteLength: number; into?: Uint8Array }
+  | { type: 'read'; id: number; from: ShardRange; byteLength: number; into?: Uint8Array }
   | { type: 'abort'; id: number }
   | { type: 'close' }
 
@@ -48,14 +47,14 @@ export function createWorkerReader(worker: Worker, limitBytesPerSec = Infinity):
   })
   post({ type: 'open', limitBytesPerSec })
   return {
-    read(name, into, signal) {
+    read(from, into, signal) {
       const id = nextId++
       return new Promise((resolve, reject) => {
         reads.set(id, { into, resolve, reject })
         signal?.addEventListener('abort', () => post({ type: 'abort', id }), { once: true })
         const view = into()
         const shared = typeof SharedArrayBuffer !== 'undefined' && view.buffer instanceof SharedArrayBuffer
-        post({ type: 'read', id, name, byteLength: view.length, ...(shared ? { into: view } : {}) })
+        post({ type: 'read', id, from, byteLength: view.length, ...(shared ? { into: view } : {}) })
       })
     },
     close: () => post({ type: 'close' }),

@@ -50,7 +50,7 @@ async function nextLogits(
   let last: Float32Array = new Float32Array(0)
   for (let at = 0; at < tokens.length; at += chunkRows) {
     const chunk = tokens.slice(at, at + chunkRows)
-    const hidden = head.embed(chunk)
+    const hidden = await head.embed(chunk)
     const frame = { plan: 1, session, position: position + at, layer: 0, rows: chunk.length, hidden }
     last = (await layers.run(frame, config.nLayers)).hidden.subarray(-config.dim)
   }

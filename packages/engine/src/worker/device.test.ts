@@ -327,6 +327,35 @@ describe('a household of devices', () => {
     await until(() => holding.streaming() === null)
   })
 
+  it.each([true, false])(
+    'streams the output and reads embeddings by row where they do not fit (tied: %s)',
+    async (tied) => {
+      server = await createRangeServer(
+        tinyModel({ nLayers, seed: 3, ffnDim: 32, vocabSize: 560, tiedOutput: tied }),
+      )
+      const house = await createHousehold([alice])
+      house.plan(1, alice, [[alice, nLayers]])
+      await house.ready(alice)
+      const { device, memoryBytes } = house.member(alice)
+      const judge = await house.ask(alice)
+      expect(judge.text.length).toBeGreaterThan(0)
+      // An output of 143 kB, and an embedding as large unless tied, beside six layers of 75 kB.
+      for (const [chat, budgetBytes] of [
+        ['chat-0002', 560_000],
+        ['chat-0003', 850_000],
+        ['chat-0004', 2 ** 30],
+      ] as const) {
+        device.setMemoryBudget(budgetBytes)
+        expect((await house.ask(alice, question, chat)).text).toBe(judge.text)
+        const streaming = device.streaming()
+        expect(streaming === null).toBe(budgetBytes === 2 ** 30)
+        if (budgetBytes === 560_000) expect(streaming!.layers).toBeGreaterThan(nLayers)
+        // Three conversations of one page each are more than the one that was counted.
+        if (chat === 'chat-0002') expect(memoryBytes()).toBeLessThan(budgetBytes)
+      }
+    },
+  )
+
   it('lets go of its layers when there is no plan any more, and takes them from its store for the next', async () => {
     const house = await createHousehold([alice])
     const { memoryBytes } = house.member(alice)

@@ -5,7 +5,7 @@
  */
 import type { DeviceId, Plan } from '@hearth/halda'
 import type { NumberedPlan, RoomView } from '../protocol.ts'
-import type { Holding } from './weights-holder.ts'
+import type { Holding } from './units.ts'
 
 /** Everybody that hidden states pass through. */
 export function ringDevices(plan: Plan): Set<DeviceId> {

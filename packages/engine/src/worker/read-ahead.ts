@@ -8,7 +8,7 @@
  * @module
  */
 import type { Region } from '../backend/backend.ts'
-import type { WeightStream } from '../model/layers-cpu.ts'
+import type { WeightStream } from '../model/weight-stream.ts'
 
 export type ReadAheadOptions = {
   /** Streamed layers, in running order. */

@@ -7,25 +7,20 @@
 import { chooseResidency, leastResidentBytes, type Residency } from '@hearth/halda'
 import type { Backend, Region } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
+import { outputPieces, tensorOf } from '../gguf/output-pieces.ts'
 import { shardParts } from '../gguf/shard-parts.ts'
 import type { Shard } from '../gguf/shards.ts'
-import { createHead, type CpuHead } from '../model/head-cpu.ts'
+import { createHead, headScratchBytes, type CpuHead } from '../model/head-cpu.ts'
 import { createLayers } from '../model/layers-cpu.ts'
-import type { Layers } from '../model/layers.ts'
+import type { Head, Layers } from '../model/layers.ts'
 import { downloadShard } from '../store/download.ts'
 import { loadShard } from '../store/load-shard.ts'
 import type { Shelf } from '../store/piece-writer.ts'
 import type { ShardReader } from '../store/shard-reader.ts'
+import type { ReadHandle } from '../store/shard-store.ts'
 import type { OpenModel } from './open-model.ts'
 import { createReadAhead, type ReadAhead, type ReadAheadStats } from './read-ahead.ts'
-
-export type Holding = {
-  /** In running order. */
-  layers: readonly number[]
-  head: boolean
-}
-
-type LayerUnit = { layer: number; byteLength: number }
+import { allUnits, sumBytes, unitsOf, type Holding, type Unit } from './units.ts'
 
 export type HolderOptions = {
   model: OpenModel
@@ -42,12 +37,13 @@ export type HolderOptions = {
 export interface WeightsHolder {
   readonly model: OpenModel
   readonly layers: Layers
-  readonly head: CpuHead | null
+  /** Null where this device is not the head. */
+  readonly head: Head | null
   /**
    * Holds exactly this from now on, within a budget.
    *
    * @param onprogress bytes of shards at hand, of all that `holding` needs
-   * @throws EngineError of the store and the source; 'out-of-memory' when not even two layers fit at once; 'aborted'.
+   * @throws EngineError of the store and the source; 'out-of-memory' when not even two units fit at once; 'aborted'.
    *   What was loaded stays.
    */
   hold(
@@ -56,7 +52,7 @@ export interface WeightsHolder {
     onprogress: (loadedBytes: number, totalBytes: number) => void,
     signal: AbortSignal,
   ): Promise<void>
-  /** What streams, and how well; null while nothing does. */
+  /** What streams, and how well; null while nothing does. Pieces of the output count as layers. */
   streaming(): (ReadAheadStats & { layers: number; layerBytes: number }) | null
   free(): Promise<void>
 }
@@ -64,86 +60,186 @@ export interface WeightsHolder {
 export function createWeightsHolder(options: HolderOptions): WeightsHolder {
   const { model, backend, shelf, reader, readsAhead = true, kvBytesPerPosition, contextLength } = options
   const { config, shards, key, source } = model
+  const { nLayers } = config
+  const embedding = tensorOf(shards.head, 'token_embd.weight')
+  const norm = tensorOf(shards.head, 'output_norm.weight')
+  const largestLayer = Math.max(...shards.layers.map(({ byteLength }) => byteLength))
+  const pieces = outputPieces(shards.head, backend.packing, largestLayer)
+  const units = allUnits(shards, pieces)
   const otherBytes = backend.memoryBytes()
   const layers = createLayers(backend, config)
   const scratchBytes = backend.memoryBytes() - otherBytes
   let head: CpuHead | null = null
-  /** Running and changing what is held take turns, so that a layer that runs is not taken away. */
+  /** The head's file, for rows of an embedding that is not held. */
+  let rows: ReadHandle | null = null
+  /** Running and changing what is held take turns, so that a unit that runs is not taken away. */
   let turn: Promise<unknown> = Promise.resolve()
-  let ahead: { readAhead: ReadAhead; slots: Region[]; streamed: readonly number[] } | null = null
+  let ahead: { readAhead: ReadAhead; slots: Region[]; streamed: readonly Unit[] } | null = null
 
-  const shardOf = (layer: number): Shard => shards.layers[layer]!
   const nameOf = (shard: Shard) => ({ model: key, file: shard.file })
 
-  /** Fetches a shard, and reads it into a region of its own when it is to stay. */
-  async function bring(
-    shard: Shard,
-    stays: boolean,
-    onprogress: (packedBytes: number) => void,
-    signal: AbortSignal,
-  ): Promise<Region | null> {
-    const download = {
-      ...shelf,
-      source,
-      name: nameOf(shard),
-      parts: shardParts(shard, backend.packing),
-      byteLength: shard.byteLength,
-      onprogress: ({ packedBytes }: { packedBytes: number }) => onprogress(packedBytes),
-      signal,
-    }
-    if (!stays) {
-      await downloadShard(download)
-      return null
-    }
-    let region: Region | null = null
-    const into = () => (region ??= backend.region(shard.byteLength)).bytes()
-    try {
-      await loadShard({ ...download, into })
-      return region
-    } catch (thrown) {
-      ;(region as Region | null)?.free()
-      throw thrown
-    }
+  // ── what is held ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  const loadedUnits = (): number[] => [
+    ...layers.loaded(),
+    ...(head?.loaded().map((piece) => nLayers + piece) ?? []),
+  ]
+
+  function load({ unit, shard }: Unit, region: Region): void {
+    if (unit < nLayers) layers.load(unit, shard, region)
+    else head!.load(unit - nLayers, region)
   }
 
-  function residencyOf(holding: Holding, budgetBytes: number): Residency<LayerUnit> {
+  function unload(unit: number): void {
+    if (unit < nLayers) layers.unload(unit)
+    else head?.unload(unit - nLayers)
+  }
+
+  function residencyOf(holding: Holding, budgetBytes: number): Residency<Unit> {
+    const mine = unitsOf(units, nLayers, holding)
     const kvBytes = holding.layers.length * kvBytesPerPosition * contextLength
-    const headBytes = holding.head ? shards.head.byteLength : 0
-    const forLayers = budgetBytes - kvBytes - headBytes - scratchBytes
-    const units = holding.layers.map((layer) => ({ layer, byteLength: shardOf(layer).byteLength }))
-    const residency = chooseResidency(units, forLayers)
+    const headBytes = holding.head ? headScratchBytes(backend, config, shards.head, pieces) : 0
+    const otherwiseBytes = kvBytes + headBytes + scratchBytes
+    const embeddingBytes = holding.head && !config.tiedOutput ? embedding.byteLength : 0
+    const residency = chooseResidency(mine, budgetBytes - otherwiseBytes, embeddingBytes)
     if (residency) return residency
-    const neededBytes = budgetBytes - forLayers + leastResidentBytes(units)
+    const neededBytes = otherwiseBytes + leastResidentBytes(mine)
     throw new EngineError(
       'out-of-memory',
       `Its part of the model needs at least ${inMegabytes(neededBytes)} here, and this device offers ${inMegabytes(budgetBytes)}. Offer more memory in the settings, or let other devices join.`,
     )
   }
 
+  // ── streaming ───────────────────────────────────────────────────────────────────────────────────────────────────
+
   async function stopStreaming(): Promise<void> {
     if (!ahead) return
     const { readAhead, slots, streamed } = ahead
     ahead = null
-    for (const layer of streamed) layers.unload(layer)
+    for (const { unit } of streamed) unload(unit)
     await readAhead.close()
+    reader.close()
     for (const slot of slots) slot.free()
   }
 
-  function startStreaming({ streamed: units, slots: count, slotBytes }: Residency<LayerUnit>): void {
-    if (units.length === 0) return
-    const streamed = units.map(({ layer }) => layer)
+  function startStreaming({ streamed, slots: count, slotBytes }: Residency<Unit>): void {
+    if (streamed.length === 0) return
     const slots = Array.from({ length: count }, () => backend.region(slotBytes))
     const readAhead = createReadAhead({
-      order: streamed,
+      order: streamed.map(({ unit }) => unit),
       slots,
       ahead: readsAhead,
-      read(layer, slot, signal) {
-        const shard = shardOf(layer)
-        return reader.read(nameOf(shard), () => slot.bytes().subarray(0, shard.byteLength), signal)
+      read(unit, slot, signal) {
+        const { shard, offset, byteLength } = units[unit]!
+        return reader.read({ ...nameOf(shard), offset }, () => slot.bytes().subarray(0, byteLength), signal)
       },
     })
     ahead = { readAhead, slots, streamed }
-    for (const layer of streamed) layers.stream(layer, shardOf(layer), readAhead)
+    for (const { unit, shard } of streamed) {
+      if (unit < nLayers) layers.stream(unit, shard, readAhead)
+      else
+        head!.stream(unit - nLayers, {
+          acquire: (piece) => readAhead.acquire(nLayers + piece),
+          release: (piece) => readAhead.release(nLayers + piece),
+        })
+    }
+  }
+
+  // ── changing what is held ───────────────────────────────────────────────────────────────────────────────────────
+
+  type Fetching = { onprogress?: (packedBytes: number) => void; signal: AbortSignal }
+
+  const downloadOf = (shard: Shard, { onprogress, signal }: Fetching) => ({
+    ...shelf,
+    source,
+    name: nameOf(shard),
+    parts: shardParts(shard, backend.packing),
+    byteLength: shard.byteLength,
+    onprogress: ({ packedBytes }: { packedBytes: number }) => onprogress?.(packedBytes),
+    signal,
+  })
+
+  /** Fetches a shard where it is missing, and reads a part of it into a region of its own. */
+  async function bring(
+    shard: Shard,
+    { offset, byteLength }: { offset: number; byteLength: number },
+    fetching: Fetching,
+  ): Promise<Region> {
+    let region: Region | null = null
+    const into = () => (region ??= backend.region(byteLength)).bytes()
+    try {
+      await loadShard({ ...downloadOf(shard, fetching), range: { offset, byteLength }, into })
+      return region!
+    } catch (thrown) {
+      ;(region as Region | null)?.free()
+      throw thrown
+    }
+  }
+
+  function letGoOf(holding: Holding, { pinned, holdsEmbedding }: Residency<Unit>): void {
+    const stays = new Set(pinned.map(({ unit }) => unit))
+    for (const unit of loadedUnits()) if (!stays.has(unit)) unload(unit)
+    rows?.close()
+    rows = null
+    if (head && !holdsEmbedding) head.unloadEmbedding()
+    if (!head || holding.head) return
+    head.free()
+    head = null
+  }
+
+  /** What the head has besides the pieces of its output, which are units. */
+  async function bringHead({ streamed, holdsEmbedding }: Residency<Unit>, fetching: Fetching): Promise<void> {
+    head ??= await newHead(fetching)
+    if (holdsEmbedding && !config.tiedOutput && !head.holdsEmbedding())
+      head.loadEmbedding(await bring(shards.head, embedding, fetching))
+    const holdsRows = config.tiedOutput ? streamed.every(({ unit }) => unit < nLayers) : holdsEmbedding
+    if (!holdsRows) rows = await shelf.store.openRead(nameOf(shards.head))
+  }
+
+  async function newHead(fetching: Fetching): Promise<CpuHead> {
+    const region = await bring(shards.head, norm, fetching)
+    try {
+      return createHead({
+        backend,
+        config,
+        shard: shards.head,
+        pieces,
+        norm: region,
+        read: (offset, into) => (rows ?? notHead()).read(into, offset),
+      })
+    } catch (thrown) {
+      region.free()
+      throw thrown
+    }
+  }
+
+  const hold: WeightsHolder['hold'] = async (holding, budgetBytes, onprogress, signal) => {
+    const residency = residencyOf(holding, budgetBytes)
+    await stopStreaming()
+    letGoOf(holding, residency)
+    const loaded = new Set(loadedUnits())
+    const wanted = holding.layers.map((layer) => shards.layers[layer]!)
+    if (holding.head) wanted.push(shards.head)
+    const totalBytes = sumBytes(wanted)
+    let atHand = 0
+    onprogress(atHand, totalBytes)
+    for (const shard of wanted) {
+      const fetching = {
+        onprogress: (packedBytes: number) => onprogress(atHand + packedBytes, totalBytes),
+        signal,
+      }
+      const isLoaded =
+        shard !== shards.head && units.some((unit) => unit.shard === shard && loaded.has(unit.unit))
+      if (!isLoaded) await downloadShard(downloadOf(shard, fetching))
+      if (shard === shards.head) await bringHead(residency, fetching)
+      for (const unit of residency.pinned) {
+        if (unit.shard !== shard || loaded.has(unit.unit)) continue
+        load(unit, await bring(shard, unit, fetching))
+      }
+      atHand += shard.byteLength
+    }
+    onprogress(atHand, totalBytes)
+    startStreaming(residency)
   }
 
   function inTurn<T>(act: () => Promise<T>): Promise<T> {
@@ -152,56 +248,35 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
     return result
   }
 
-  const hold: WeightsHolder['hold'] = async (holding, budgetBytes, onprogress, signal) => {
-    const residency = residencyOf(holding, budgetBytes)
-    const pinned = new Set(residency.pinned.map(({ layer }) => layer))
-    await stopStreaming()
-    for (const layer of layers.loaded()) if (!pinned.has(layer)) layers.unload(layer)
-    if (head && !holding.head) {
-      head.free()
-      head = null
-    }
-    const loaded = new Set(layers.loaded())
-    const wanted = [...holding.layers.map(shardOf), ...(holding.head ? [shards.head] : [])]
-    const totalBytes = bytesOf(wanted)
-    let atHand = bytesOf([...loaded].map(shardOf)) + (head ? shards.head.byteLength : 0)
-    const step = async (shard: Shard, stays: boolean): Promise<Region | null> => {
-      const region = await bring(shard, stays, (packed) => onprogress(atHand + packed, totalBytes), signal)
-      atHand += shard.byteLength
-      onprogress(atHand, totalBytes)
-      return region
-    }
-    onprogress(atHand, totalBytes)
-    for (const layer of holding.layers) {
-      if (loaded.has(layer)) continue
-      const region = await step(shardOf(layer), pinned.has(layer))
-      if (region) layers.load(layer, shardOf(layer), region)
-    }
-    if (holding.head && !head)
-      head = createHead(backend, config, shards.head, (await step(shards.head, true))!)
-    startStreaming(residency)
+  const headInTurn: Head = {
+    embed: (tokens) => inTurn(() => (head ?? notHead()).embed(tokens)),
+    logits: (hidden) => inTurn(() => (head ?? notHead()).logits(hidden)),
   }
 
   return {
     model,
     layers: { ...layers, run: (a, count) => inTurn(() => layers.run(a, count)) },
     get head() {
-      return head
+      return head && headInTurn
     },
     hold: (...what) => inTurn(() => hold(...what)),
     streaming() {
       if (!ahead) return null
-      const layerBytes = bytesOf(ahead.streamed.map(shardOf))
+      const layerBytes = sumBytes(ahead.streamed)
       return { ...ahead.readAhead.stats(), layers: ahead.streamed.length, layerBytes }
     },
     free: () =>
       inTurn(async () => {
         await stopStreaming()
+        rows?.close()
         head?.free()
         layers.free()
       }),
   }
 }
 
-const bytesOf = (shards: readonly Shard[]) => shards.reduce((total, { byteLength }) => total + byteLength, 0)
+function notHead(): never {
+  throw new EngineError('not-ready', 'This device does not hold the head of the model yet.')
+}
+
 const inMegabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`

@@ -56,7 +56,7 @@ async function logitsAfter(
   { config, layers, head }: LoadedModel,
   tokens: readonly number[],
 ): Promise<Float32Array> {
-  const hidden = head.embed(tokens) // (rows, dim)
+  const hidden = await head.embed(tokens) // (rows, dim)
   const frame = { plan: 1, session: 0, position: 0, layer: 0, rows: tokens.length, hidden }
   const { hidden: out } = await layers.run(frame, config.nLayers)
   return head.logits(out.subarray(-config.dim))

@@ -152,10 +152,10 @@ test.each(recipeNames)('hidden states stay finite and of a size through 8 layers
     sourceOf(synthModel(small, recipe)),
     await createReferenceBackend(),
   )
-  const frame = { plan: 1, session: 0, position: 0, layer: 0, rows: 3, hidden: head.embed([5, 6, 7]) }
+  const frame = { plan: 1, session: 0, position: 0, layer: 0, rows: 3, hidden: await head.embed([5, 6, 7]) }
   const { hidden } = await layers.run(frame, config.nLayers)
   const rms = Math.sqrt(hidden.reduce((sum, value) => sum + value * value, 0) / hidden.length)
   expect(rms).toBeGreaterThan(0.1)
   expect(rms).toBeLessThan(10)
-  expect(Math.max(...head.logits(hidden.subarray(-config.dim)))).toBeGreaterThan(0)
+  expect(Math.max(...(await head.logits(hidden.subarray(-config.dim))))).toBeGreaterThan(0)
 })
