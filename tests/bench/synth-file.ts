@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { writeSynthFile } from '../../packages/engine/src/node/synth-file.ts'
 import { modelShapes, synthModel, type Recipe } from '../../packages/engine/src/testing/synth/index.ts'
-import { serveFile } from './file-server.ts'
+import { fileContent, serveRanges } from '../cluster/serve-ranges.ts'
 
 export const shapeName = 'hearth-1.1b'
 
@@ -22,7 +22,7 @@ export async function withModel<T>(
   try {
     const file = path.join(folder, `${shapeName}-${layers}-${type}.gguf`)
     await writeSynthFile(file, synthModel({ ...modelShapes[shapeName], nLayers: layers }, type))
-    const server = await serveFile(file)
+    const server = await serveRanges(await fileContent(file))
     try {
       return await use({ file, url: server.url })
     } finally {

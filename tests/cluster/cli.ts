@@ -4,7 +4,11 @@
  * @module
  */
 import { parseArgs } from 'node:util'
+import { measureAnswer, type AnswerFigures } from './answer-figures.ts'
+import { count, number, oneOf, sizes } from './arguments.ts'
+import { watchPressure } from './memory-pressure.ts'
 import { startCluster } from './run-cluster.ts'
+import { openTimerTab } from './timer-tab.ts'
 
 const usage = `Usage: npm run cluster -- [options]
 
@@ -20,6 +24,10 @@ const usage = `Usage: npm run cluster -- [options]
   --rounds K           trips round the ring per token (default 1)
   --budget A,B,…       memory of each device, such as 512MB,1GB (default: what each offers)
   --slow-disk MB/s     makes every store as slow as that
+  --cap A,B,…          real memory of each browser, page cache included, such as 1.5GB; a browser itself takes
+                       about 0.4 GB beside what --budget names (root on Linux, by control groups)
+  --disk-cap MB/s      what each browser really gets from the disk (likewise)
+  --timer              how late a timer of 50 ms is in one more tab meanwhile
   --ask-from N         which device asks, from 1 (default the first)
   --dtype f16|f32      hidden states on the wire (default f16)
   --threads N          per device (default: measured)
@@ -40,6 +48,9 @@ async function main(): Promise<void> {
       rounds: { type: 'string' },
       budget: { type: 'string' },
       'slow-disk': { type: 'string' },
+      cap: { type: 'string' },
+      'disk-cap': { type: 'string' },
+      timer: { type: 'boolean', default: false },
       'ask-from': { type: 'string', default: '1' },
       dtype: { type: 'string', default: 'f16' },
       threads: { type: 'string' },
@@ -54,8 +65,14 @@ async function main(): Promise<void> {
   const askFrom = count('ask-from', values['ask-from'], 1, devices) - 1
   const sampling = {
     maxTokens: count('max-tokens', values['max-tokens'], 1, 100_000),
-    temperature: temperatureOf(values.temperature),
+    temperature: number('temperature', values.temperature, 0, 10),
     seed: count('seed', values.seed, 0, 0xffff_ffff),
+  }
+  const caps = {
+    ...(values.cap === undefined ? {} : { memoryBytes: sizes('cap', values.cap) }),
+    ...(values['disk-cap'] === undefined
+      ? {}
+      : { diskBytesPerSec: count('disk-cap', values['disk-cap'], 1, 100_000) * 1e6 }),
   }
   const cluster = await startCluster({
     devices,
@@ -66,10 +83,11 @@ async function main(): Promise<void> {
       ? {}
       : { layers: values.layers.split(',').map((n) => count('layers', n, 0, 1024)) }),
     ...(values.rounds === undefined ? {} : { rounds: count('rounds', values.rounds, 1, 1024) }),
-    ...(values.budget === undefined ? {} : { budgetsBytes: values.budget.split(',').map(bytesOf) }),
+    ...(values.budget === undefined ? {} : { budgetsBytes: sizes('budget', values.budget) }),
     ...(values['slow-disk'] === undefined
       ? {}
       : { diskBytesPerSec: count('slow-disk', values['slow-disk'], 1, 100_000) * 1e6 }),
+    ...(Object.keys(caps).length === 0 ? {} : { caps }),
     ...(values.threads === undefined ? {} : { threads: count('threads', values.threads, 1, 64) }),
     ...(values.backend === undefined
       ? {}
@@ -77,55 +95,53 @@ async function main(): Promise<void> {
     log,
     endsOnSignals: true,
   })
+  const timer = values.timer ? await openTimerTab() : null
+  const watch = watchPressure()
   try {
     const plan = await cluster.choose(values.model)
     log('the room is ready')
-    const { text, stats } = await cluster.chat(
-      askFrom,
-      'cluster-cli',
-      [{ role: 'user', content: values.prompt }],
-      sampling,
-    )
+    const options = { ...sampling, from: askFrom }
+    const answer = await measureAnswer(cluster, 'cluster-cli', values.prompt, options, timer)
+    const pressure = watch.pressure()
+    if (!values.json) return report(answer, pressure)
+    const { text, stats, streams, devices: figures, lateness } = answer
     const { ttftMs, tpotMs, promptTokens, outputTokens } = stats
-    const figures = await cluster.figures()
-    if (values.json) {
-      console.log(
-        JSON.stringify({ text, plan, ttftMs, tpotMs, promptTokens, outputTokens, devices: figures }),
-      )
-      return
-    }
-    console.log(`${text}\n`)
-    console.table(figures)
-    console.log(
-      `TTFT ${ttftMs.toFixed(1)} ms · TPOT ${tpotMs.toFixed(2)} ms · ${promptTokens} prompt tokens · ${outputTokens} output tokens`,
-    )
+    const times = { ttftMs, tpotMs, promptTokens, outputTokens }
+    console.log(JSON.stringify({ text, plan, ...times, devices: figures, streams, pressure, lateness }))
   } finally {
+    watch.stop()
+    await timer?.close()
     await cluster.close()
   }
 }
 
-function count(name: string, text: string, least: number, most: number): number {
-  const value = Number(text)
-  if (Number.isInteger(value) && value >= least && value <= most) return value
-  throw new RangeError(`--${name} takes a whole number from ${least} to ${most}, not "${text}"`)
-}
-
-function bytesOf(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(MB|GB)$/i.exec(text.trim())
-  if (match) return Number(match[1]) * (match[2]!.toUpperCase() === 'GB' ? 1e9 : 1e6)
-  throw new RangeError(`--budget takes sizes such as 512MB or 1.5GB, not "${text}"`)
-}
-
-function temperatureOf(text: string): number {
-  const value = Number(text)
-  if (text.trim() !== '' && value >= 0 && value <= 10) return value
-  throw new RangeError(`--temperature takes a number from 0 to 10, not "${text}"`)
-}
-
-function oneOf<T extends string>(name: string, text: string, choices: readonly T[]): T {
-  const choice = choices.find((known) => known === text)
-  if (choice !== undefined) return choice
-  throw new RangeError(`--${name} takes ${choices.join(' or ')}, not "${text}"`)
+function report({ text, stats, streams, devices, lateness }: AnswerFigures, pressure: number | null): void {
+  const { ttftMs, tpotMs, promptTokens, outputTokens } = stats
+  const megabytes = (bytes: number | null) => (bytes === null ? '' : Math.round(bytes / 1e6))
+  console.log(`${text}\n`)
+  console.table(
+    devices.map((device, i) => ({
+      name: device.head ? `${device.name} (head)` : device.name,
+      layers: device.layers,
+      streamed: device.streamedLayers,
+      'budget MB': megabytes(device.budgetBytes),
+      'peak MB': megabytes(device.peakMemoryBytes),
+      'browser MB': megabytes(device.realResidentBytes),
+      'with page cache MB': megabytes(device.realPeakBytes),
+      'fetched MB': megabytes(device.downloadedBytes),
+      'streamed MB/token': megabytes(streams[i]!.streamedBytesPerToken),
+      'waited ms/token': Math.round(streams[i]!.waitedMsPerToken),
+      'read MB/s': megabytes(streams[i]!.readBytesPerSec),
+    })),
+  )
+  console.log(
+    `TTFT ${ttftMs.toFixed(1)} ms · TPOT ${tpotMs.toFixed(2)} ms · ${promptTokens} prompt tokens · ${outputTokens} output tokens`,
+  )
+  if (pressure !== null) console.log(`Memory pressure ${(100 * pressure).toFixed(1)} %`)
+  if (lateness)
+    console.log(
+      `A timer of 50 ms in another tab was ${lateness.medianMs.toFixed(1)} ms late, ${lateness.worstMs.toFixed(1)} ms at worst`,
+    )
 }
 
 main().catch((error: Error & { code?: string }) => {

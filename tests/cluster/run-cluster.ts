@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import path from 'node:path'
@@ -12,7 +13,10 @@ import type { Plan, PlanRequest } from '@hearth/halda'
 import { startServer } from '@hearth/signal/server'
 import { chromium, type BrowserContext, type Page } from 'playwright'
 import { chromiumArgs, chromiumPath } from '../chromium.ts'
-import { serveRanges, synthNamed } from './serve-ranges.ts'
+import { findControlGroups, type ControlGroup } from './control-groups.ts'
+import { deviceFigures, type DeviceFigures } from './device-figures.ts'
+import { isModelFile, synthNamed } from './model-names.ts'
+import { serveRanges, synthContent } from './serve-ranges.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const defaultNames = ['alice', 'bob', 'charlie', 'dora', 'emil', 'frida', 'georg', 'hanna']
@@ -39,6 +43,13 @@ export type ClusterOptions = {
   budgetsBytes?: readonly number[]
   /** Makes every store as slow as that. */
   diskBytesPerSec?: number
+  /** False reads streamed layers when they run and no sooner. */
+  readsAhead?: boolean
+  /**
+   * Real limits of each browser with all its processes, by control groups: measured even where empty, done without, in
+   * a logged sentence, where there are none.
+   */
+  caps?: Caps
   dtype: 'f16' | 'f32'
   threads?: number
   backend?: 'wasm' | 'reference'
@@ -49,23 +60,19 @@ export type ClusterOptions = {
   endsOnSignals?: boolean
 }
 
-export type DeviceFigures = {
-  name: string
-  layers: number
-  head: boolean
-  weightBytes: number
-  peakMemoryBytes: number
-  downloadedBytes: number
-  budgetBytes: number
-  /** Layers read from the store each time they run, and how long they were waited for in all. */
-  streamedLayers: number
-  streamWaitMs: number
+export type Caps = {
+  /** Memory of each browser, page cache included, repeated when there are fewer than devices. */
+  memoryBytes?: readonly number[]
+  /** Of each browser for itself. */
+  diskBytesPerSec?: number
 }
 
 export interface RunningCluster {
   readonly url: string
   readonly joinLink: string
   readonly pages: Page[]
+  /** Of each device that runs under real limits; none where the machine has none or no caps were asked for. */
+  readonly groups: readonly ControlGroup[]
   /** Chooses the model on the first device and waits until everybody sees 'ready'. */
   choose(model: string): Promise<Plan>
   /** Asks from one device; several turns by passing the whole conversation. */
@@ -100,7 +107,7 @@ export type AskOptions = { maxTokens?: number; temperature?: number; topP?: numb
 
 export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
   const { devices, names = defaultNames, log = () => {} } = options
-  const isFile = await isModelFile(options.model)
+  const isFile = isModelFile(options.model)
   const serverOptions = {
     host: '127.0.0.1',
     webRoot: path.join(root, 'apps/web/dist'),
@@ -111,9 +118,12 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     ],
   }
   const synth = synthNamed(options.model)
-  const synthServer = synth && (await serveRanges(synth))
+  const synthServer = synth && (await serveRanges(synthContent(synth)))
   let server = await startServer({ ...serverOptions, port: 0 })
   const profiles = await mkdtemp(path.join(tmpdir(), 'hearth-cluster-'))
+  const found = options.caps ? findControlGroups(profiles) : null
+  if (typeof found === 'string') log(found)
+  const groups: ControlGroup[] = []
   const { url, port } = server
   const stopServer = () => server.close()
   const startServerAgain = async () => {
@@ -124,6 +134,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
   const closeAll = async () => {
     await Promise.allSettled(launches.map(async (launch) => (await launch).close()))
     await Promise.all([server.close(), synthServer?.close()])
+    await Promise.all(groups.map((group) => group.remove()))
     // A browser may still write its last files.
     await rm(profiles, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   }
@@ -136,11 +147,25 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
 
   let joinLink = ''
   const executablePath = chromiumPath()
+  /** Chromium, or what starts it under the limits of this device. */
+  async function programOf(device: number): Promise<string> {
+    if (found === null || typeof found === 'string' || device >= devices) return executablePath
+    const { memoryBytes, diskBytesPerSec } = options.caps!
+    const cap = memoryBytes?.[device % memoryBytes.length]
+    const group = found.create(`hearth-${process.pid}-${path.basename(profiles)}-${device}`, {
+      ...(cap === undefined ? {} : { memoryBytes: cap }),
+      ...(diskBytesPerSec === undefined ? {} : { readBytesPerSec: diskBytesPerSec }),
+    })
+    groups.push(group)
+    return group.launcher(await executablePath, path.join(profiles, `chromium-${device}`))
+  }
+
   const join = async (name: string, { args = [], prepare }: BrowserOptions = {}) => {
     // Private windows keep OPFS in memory: each device gets a profile on disk.
     const device = launches.length
-    const launch = executablePath.then((executablePath) =>
-      chromium.launchPersistentContext(path.join(profiles, String(device)), {
+    const profile = path.join(profiles, String(device))
+    const launch = programOf(device).then((executablePath) =>
+      chromium.launchPersistentContext(profile, {
         executablePath,
         args: [...chromiumArgs, ...args],
         // Playwright would exit at once and leave the profiles.
@@ -184,7 +209,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     )
     log('everybody sees everybody')
     return {
-      ...createRunning(url, joinLink, pages, options, close, synthServer?.url),
+      ...createRunning(url, joinLink, pages, groups, options, close, synthServer?.url),
       join,
       stopServer,
       startServer: startServerAgain,
@@ -203,6 +228,7 @@ function createRunning(
   url: string,
   joinLink: string,
   pages: Page[],
+  groups: readonly ControlGroup[],
   options: ClusterOptions,
   close: () => Promise<void>,
   synthUrl: string | undefined,
@@ -210,10 +236,10 @@ function createRunning(
   const state = (device: number) => pages[device]!.evaluate(() => window.hearth.state())
 
   /** What a person would type or pick for it. */
-  async function sourceOf(model: string): Promise<string> {
+  function sourceOf(model: string): string {
     if (model === 'demo') return '/models/demo-q8_0.gguf'
     if (synthUrl !== undefined && model.startsWith('synth:')) return synthUrl
-    return (await exists(model)) ? `/models/${encodeURIComponent(path.basename(model))}` : model
+    return existsSync(model) ? `/models/${encodeURIComponent(path.basename(model))}` : model
   }
 
   async function planRequest(): Promise<PlanRequest> {
@@ -247,11 +273,12 @@ function createRunning(
     url,
     joinLink,
     pages,
+    groups,
     state,
     waitUntilReady,
     close,
     async choose(model) {
-      const source = await sourceOf(model)
+      const source = sourceOf(model)
       const request = await planRequest()
       await pages[0]!.evaluate(([source, request]) => window.hearth.choose(source, request), [
         source,
@@ -283,27 +310,7 @@ function createRunning(
       // A device reports its memory a few times a second.
       await new Promise((resolve) => setTimeout(resolve, 500))
       const states = await Promise.all(pages.map((_, i) => state(i)))
-      const { choice, numbered } = states[0]!.room!
-      return states.map((state) => {
-        const windows = numbered!.plan.windows.filter(({ device }) => device === state.device)
-        const layers = windows.flatMap((w) =>
-          choice!.profile.layerBytes.slice(w.firstLayer, w.firstLayer + w.layers),
-        )
-        const head = numbered!.plan.head === state.device
-        const headBytes =
-          sum(choice!.profile.outputBytes) + (choice!.profile.tiedOutput ? 0 : choice!.profile.embeddingBytes)
-        return {
-          name: state.name,
-          layers: layers.length,
-          head,
-          weightBytes: layers.reduce((total, layer) => total + sum(layer), head ? headBytes : 0),
-          peakMemoryBytes: state.peakMemoryBytes,
-          downloadedBytes: state.downloadedBytes,
-          budgetBytes: state.memoryBudgetBytes,
-          streamedLayers: state.streaming?.layers ?? 0,
-          streamWaitMs: state.streaming?.waitedMs ?? 0,
-        }
-      })
+      return states.map((state, i) => deviceFigures(state, groups[i]))
     },
     async servedBytes() {
       const stats = (await (await fetch(`${url}/stats`)).json()) as { servedBytes: Record<string, number> }
@@ -313,7 +320,7 @@ function createRunning(
 }
 
 function overrides(options: ClusterOptions, device: number, name: string): Record<string, string> {
-  const { dtype, threads, backend, budgetsBytes, diskBytesPerSec } = options
+  const { dtype, threads, backend, budgetsBytes, diskBytesPerSec, readsAhead = true } = options
   const budgetBytes = budgetsBytes?.[device % budgetsBytes.length]
   return {
     name,
@@ -322,33 +329,9 @@ function overrides(options: ClusterOptions, device: number, name: string): Recor
     ...(backend === undefined ? {} : { backend }),
     ...(budgetBytes === undefined ? {} : { memoryMB: String(budgetBytes / 1e6) }),
     ...(diskBytesPerSec === undefined ? {} : { diskMBps: String(diskBytesPerSec / 1e6) }),
+    ...(readsAhead ? {} : { readAhead: 'off' }),
   }
 }
-
-const sum = (bytes: Readonly<Record<string, number>>) =>
-  Object.values(bytes).reduce((total, n) => total + n, 0)
 
 const onAll = async (pages: Page[], act: (page: Page) => Promise<unknown>) =>
   void (await Promise.all(pages.map(act)))
-
-/** @throws Error when a file is named that is not there, or no GGUF by its name */
-async function isModelFile(model: string): Promise<boolean> {
-  if (await exists(model)) {
-    if (model.endsWith('.gguf')) return true
-    throw new Error(`${model} is no GGUF file: its name must end in .gguf.`)
-  }
-  const isElsewhere =
-    model === 'demo' || model.startsWith('synth:') || /^https?:/.test(model) || model.startsWith('/models/')
-  if (isElsewhere || /^[^/.][^/]*\/[^/]+\/.+\.gguf$/.test(model)) return false
-  throw new Error(
-    `There is no model ${model}: name a GGUF file, demo, owner/repo/file.gguf, a URL or synth:SHAPE:TYPE.`,
-  )
-}
-
-async function exists(file: string): Promise<boolean> {
-  const { access } = await import('node:fs/promises')
-  return access(file).then(
-    () => true,
-    () => false,
-  )
-}

@@ -1,18 +1,28 @@
 /**
- * Serves bytes that are made as they are asked for, by ranges, to pages of other origins: a 40 GB model needs no 40 GB
- * file.
+ * Serves one file by ranges to pages of other origins: from a disk, or made as it is asked for, so that a 40 GB model
+ * needs no 40 GB file.
  *
  * @module
  */
 import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
-import { modelShapes, recipes, synthModel, type Recipe, type SynthModel } from '@hearth/engine/testing'
+import type { SynthModel } from '@hearth/engine/testing'
 
 export type RangeServer = { url: string; close(): Promise<void> }
 
-export async function serveRanges({ sizeBytes, read }: SynthModel): Promise<RangeServer> {
+export type Content = {
+  sizeBytes: number
+  /** Bytes from `start` on, up to but without `end`. */
+  stream(start: number, end: number): Readable
+}
+
+const pieceBytes = 1 << 20
+
+export async function serveRanges({ sizeBytes, stream }: Content): Promise<RangeServer> {
   const server = createServer((request, response) => {
     const match = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '')
     const start = match ? Number(match[1]) : 0
@@ -24,12 +34,12 @@ export async function serveRanges({ sizeBytes, read }: SynthModel): Promise<Rang
     if (match) response.setHeader('Content-Range', `bytes ${start}-${end - 1}/${sizeBytes}`)
     response.writeHead(match ? 206 : 200, { 'Content-Length': end - start })
     if (request.method === 'HEAD') response.end()
-    else Readable.from(pieces(read, start, end)).pipe(response)
+    else stream(start, end).pipe(response)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/synthetic.gguf`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.gguf`,
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -37,31 +47,21 @@ export async function serveRanges({ sizeBytes, read }: SynthModel): Promise<Rang
   }
 }
 
-const pieceBytes = 1 << 20
-
-function* pieces(read: SynthModel['read'], start: number, end: number): Generator<Uint8Array> {
-  for (let at = start; at < end; at += pieceBytes) {
-    const piece = new Uint8Array(Math.min(pieceBytes, end - at))
-    read(at, piece)
-    yield piece
+export async function fileContent(path: string): Promise<Content> {
+  const { size } = await stat(path)
+  return {
+    sizeBytes: size,
+    stream: (start, end) => createReadStream(path, { start, end: end - 1, highWaterMark: pieceBytes }),
   }
 }
 
-/**
- * The model that 'synth:llama-3-8b:Q4_K_M' names; null for names that do not begin with 'synth:'.
- *
- * @throws RangeError that lists what there is
- */
-export function synthNamed(name: string): SynthModel | null {
-  const [kind, shapeName = '', recipe = 'Q4_K_M'] = name.split(':')
-  if (kind !== 'synth') return null
-  const shape = Object.entries(modelShapes).find(([known]) => known === shapeName)?.[1]
-  if (!shape)
-    throw new RangeError(
-      `There is no shape "${shapeName}"; there are ${Object.keys(modelShapes).join(', ')}.`,
-    )
-  if (!(recipe in recipes)) {
-    throw new RangeError(`There is no recipe "${recipe}"; there are ${Object.keys(recipes).join(', ')}.`)
+export function synthContent({ sizeBytes, read }: SynthModel): Content {
+  function* pieces(start: number, end: number): Generator<Uint8Array> {
+    for (let at = start; at < end; at += pieceBytes) {
+      const piece = new Uint8Array(Math.min(pieceBytes, end - at))
+      read(at, piece)
+      yield piece
+    }
   }
-  return synthModel(shape, recipe as Recipe, { name })
+  return { sizeBytes, stream: (start, end) => Readable.from(pieces(start, end)) }
 }
