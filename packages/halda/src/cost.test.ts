@@ -66,6 +66,14 @@ describe('the cost of a plan', () => {
     expect(cost.devices.map(({ memoryBytes }) => memoryBytes)).toEqual([304e6 + bufferBytes, 0])
   })
 
+  it('needs two units at once and the KV cache; the head no whole output, and no embedding', () => {
+    const least = (layers: number) =>
+      costOf(planOf('alice', [window('alice', 0, layers), window('bob', layers, 4 - layers)])).devices[0]!
+        .leastMemoryBytes
+    expect(least(4)).toBe(2 * 50e6 + 4 * 1e6 + bufferBytes)
+    expect(least(1)).toBe(2 * 50e6 + 1e6 + bufferBytes)
+  })
+
   it('takes the slowest measured rate for a weight type that was not measured', () => {
     expect(readNs(bob, { F32: 4e6 })).toBe(1e6)
     expect(readNs(bob, { Q4_K: 5e6, F32: 4e6 })).toBe(2e6)

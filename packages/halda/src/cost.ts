@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { leastResidentBytes, outputPieceCount } from './residency.ts'
 import type { BytesByType, DeviceId, DeviceProfile, ModelProfile, Plan } from './types.ts'
 
 export const nsPerMs = 1e6
@@ -81,6 +82,13 @@ const layerWeightsOf = (plan: Plan, model: ModelProfile, device: DeviceId): numb
     .flatMap(({ firstLayer, layers }) => model.layerBytes.slice(firstLayer, firstLayer + layers))
     .map(totalBytes)
 
+/** The output in pieces as it streams. */
+function outputPieceBytes(model: ModelProfile): number[] {
+  const bytes = totalBytes(model.outputBytes)
+  const count = outputPieceCount(bytes, Math.max(1, ...model.layerBytes.map(totalBytes)))
+  return Array.from({ length: count }, () => bytes / count)
+}
+
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)
 
 /** Names come from other people's devices: one called "constructor" must not find what every object inherits. */
@@ -102,7 +110,7 @@ export type DeviceCost = {
   diskNs: number
   /** 0 for a device that has no part; else weights, KV cache and `bufferBytes`, all held at once. */
   memoryBytes: number
-  /** The same with two layers held at a time, the others read from the store when their turn comes. */
+  /** The same with two units held at a time, the others read from the store when their turn comes (residency.ts). */
   leastMemoryBytes: number
   budgetBytes: number
 }
@@ -171,8 +179,12 @@ export function planCost(plan: Plan, devices: readonly DeviceProfile[], model: M
   for (const part of parts.values()) {
     if (part.layers > 0 || part === head) part.memoryBytes += bufferBytes
     const weights = layerWeightsOf(plan, model, part.device)
-    const streamedBytes = sum(weights) - sum(weights.toSorted((a, b) => b - a).slice(0, slots))
-    part.leastMemoryBytes = part.memoryBytes - streamedBytes
+    const units = [...weights, ...(part === head ? outputPieceBytes(model) : [])]
+    const embeddingBytes = part === head && !model.tiedOutput ? model.embeddingBytes : 0
+    part.leastMemoryBytes =
+      part.memoryBytes -
+      (sum(units) + embeddingBytes) +
+      leastResidentBytes(units.map((byteLength) => ({ byteLength })))
     part.diskNs = diskNs(lookUp(profiles, part.device), weights, part.memoryBytes)
   }
 
