@@ -109,7 +109,8 @@ async function start({
 /** With as many threads as help, unless told how many. */
 function createFastBackend(threads: number | undefined): Promise<Backend> {
   const host = createWebHost()
-  if (threads !== undefined) return createWasmBackend(host, { threads })
+  // Memory that threads could share is one that the storage worker reads into, without a copy, also for one thread.
+  if (threads !== undefined) return createWasmBackend(host, { threads, maxThreads: Math.max(2, threads) })
   return createMeasuredBackend(host, { maxThreads: Math.min(maxThreads, navigator.hardwareConcurrency) })
 }
 
