@@ -6,14 +6,7 @@
 import type { EngineRow } from './engines.ts'
 import type { RingRow } from './ring.ts'
 import type { ContextRow, LayersRow } from './scaling.ts'
-
-export type Verdict = {
-  what: string
-  value: number
-  bound: 'at least' | 'at most'
-  limit: number
-  holds: boolean
-}
+import { atLeast, atMost, type Verdict } from './verdict.ts'
 
 type Target = {
   what: string
@@ -96,19 +89,3 @@ function judgeContext(rows: readonly ContextRow[]): Verdict[] {
     atMost(`ms beside attention behind ${context} tokens ÷ behind 1`, restMs / first!.restMs, 1 + tolerance),
   )
 }
-
-const atLeast = (what: string, value: number, limit: number): Verdict => ({
-  what,
-  value,
-  limit,
-  bound: 'at least',
-  holds: value >= limit,
-})
-
-const atMost = (what: string, value: number, limit: number): Verdict => ({
-  what,
-  value,
-  limit,
-  bound: 'at most',
-  holds: value <= limit,
-})

@@ -5,16 +5,17 @@
  */
 import { cpus } from 'node:os'
 import { chromium, type Browser } from 'playwright'
-import { modelShapes, type Recipe } from '../../packages/engine/src/testing/synth/index.ts'
+import type { Recipe } from '../../packages/engine/src/testing/synth/index.ts'
 import { servePages } from '../browser/pages-server.ts'
 import { chromiumArgs, chromiumPath } from '../chromium.ts'
-import { verdicts, type Verdict } from './acceptance.ts'
+import { verdicts } from './acceptance.ts'
 import type { Contender } from './contender.ts'
 import { compareEngines, type EngineRow } from './engines.ts'
 import { installPeers, peerVersions } from './peers.ts'
 import { measureRing, type RingRow } from './ring.ts'
 import { measureContexts, measureLayers, type ContextRow, type LayersRow } from './scaling.ts'
-import { shapeName, withModel } from './synth-file.ts'
+import { withModel } from './synth-file.ts'
+import type { Verdict } from './verdict.ts'
 
 export type BenchChoices = {
   parts: readonly ('engines' | 'layers' | 'context' | 'ring')[]
@@ -52,17 +53,14 @@ export async function runBench(choices: BenchChoices, log: Log): Promise<BenchRe
     const threads = choices.threads[0]!
     const scaling = { type, threads, genTokens: choices.genTokens, rounds: choices.rounds }
     const has = (part: BenchChoices['parts'][number]) => choices.parts.includes(part)
-    const nLayers = modelShapes[shapeName].nLayers
     const measured = {
       engines: has('engines') ? await measureEngines(browser, pages.url, choices, log) : [],
       layers: has('layers') ? await measureLayers(browser, pages.url, layerCounts, scaling) : [],
       context: has('context')
-        ? await withModel(type, nLayers, (model) =>
-            measureContexts(browser, pages.url, model, contexts, scaling),
-          )
+        ? await withModel(type, {}, (model) => measureContexts(browser, pages.url, model, contexts, scaling))
         : [],
       ring: has('ring')
-        ? await withModel(type, ringLayers, ({ file }) => measureRing(file, { ...scaling, log }))
+        ? await withModel(type, { nLayers: ringLayers }, ({ file }) => measureRing(file, { ...scaling, log }))
         : [],
     }
     return {
@@ -89,7 +87,7 @@ async function measureEngines(
   const engines = choices.engines.filter((name) => name !== 'llama.cpp' || nativeMissing === null)
   const rows: EngineRow[] = []
   for (const type of choices.types) {
-    await withModel(type, modelShapes[shapeName].nLayers, async (model) => {
+    await withModel(type, {}, async (model) => {
       for (const threads of choices.threads) {
         log(`${type}, ${threads === 1 ? 'one thread' : `${threads} threads`}`)
         const setup = { ...model, threads }

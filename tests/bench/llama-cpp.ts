@@ -23,9 +23,7 @@ type LlamaSequence = {
   evaluate(tokens: number[], options: Record<string, unknown>): AsyncIterable<number>
 }
 
-const contextTokens = 2304
-
-export async function openLlamaCpp({ file, threads }: Setup): Promise<Contender> {
+export async function openLlamaCpp({ file, threads }: Setup, contextTokens = 2304): Promise<Contender> {
   const entry = pathToFileURL(path.join(peerPath('node-llama-cpp'), 'dist/index.js')).href
   const { getLlama } = (await import(entry)) as NodeLlamaCpp
   const llama = await getLlama({
@@ -36,7 +34,7 @@ export async function openLlamaCpp({ file, threads }: Setup): Promise<Contender>
     logLevel: 'error',
     progressLogs: false,
   })
-  const model = await llama.loadModel({ modelPath: file, gpuLayers: 0 })
+  const model = await llama.loadModel({ modelPath: file, gpuLayers: 0, useMmap: true })
   const context = await model.createContext({
     contextSize: contextTokens,
     batchSize: 512,

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Verdict } from './acceptance.ts'
 import type { BenchReport } from './cpu.ts'
 import type { EngineRow } from './engines.ts'
+import { figure, table, verdictTable } from './tables.ts'
 
 export function reportText({
   machine,
@@ -62,22 +62,4 @@ function engineTable(rows: readonly EngineRow[]): string {
     ['weights', 'threads', 'engine', 'decode, tokens/s', 'ms per token', ...prefills, 'roofline'],
     lines,
   )
-}
-
-function verdictTable(verdicts: readonly Verdict[]): string {
-  const lines = verdicts.map(({ what, value, bound, limit, holds }) => [
-    what,
-    value.toFixed(2),
-    `${bound} ${limit}`,
-    holds ? 'holds' : 'does not hold',
-  ])
-  return table(['ratio', 'measured', 'target', ''], lines)
-}
-
-const figure = (value: number | undefined) =>
-  value === undefined ? '' : value < 10 ? value.toFixed(2) : value.toFixed(1)
-
-function table(head: readonly string[], lines: readonly (readonly (string | number)[])[]): string {
-  const rows = [head, head.map(() => '---'), ...lines]
-  return rows.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import path from 'node:path'
 import type { Plan } from '@hearth/halda'
 import { median } from '../../packages/engine/src/node/measure-speed.ts'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
@@ -35,7 +34,7 @@ export async function measureRing(file: string, { genTokens, rounds, log }: Ring
     for (let round = 0; round < rounds; round++) {
       for (const measured of cases) {
         const { cluster, tabs, trips, tpotMs } = measured
-        measured.hops = hopsOf(await choose(cluster, file, trips))
+        measured.hops = hopsOf(await cluster.choose(file, trips))
         const messages = [{ role: 'user' as const, content: 'MEASURE' }]
         const { stats } = await cluster.chat(0, `bench-${round}-${tabs}-${trips}`, messages, {
           maxTokens: genTokens,
@@ -55,19 +54,6 @@ export async function measureRing(file: string, { genTokens, rounds, log }: Ring
   } finally {
     for (const cluster of clusters) await cluster.close()
   }
-}
-
-/** Shares the layers evenly over `trips` trips per token and waits until everybody is ready for it. */
-async function choose(cluster: RunningCluster, file: string, trips: number): Promise<Plan> {
-  const source = `/models/${path.basename(file)}`
-  const page = cluster.pages[0]!
-  await page.evaluate(([source, rounds]) => window.hearth.choose(source, { split: 'even', rounds }), [
-    source,
-    trips,
-  ] as const)
-  await page.waitForFunction((rounds) => window.hearth.state().room?.numbered?.plan.rounds === rounds, trips)
-  await cluster.waitUntilReady()
-  return (await cluster.state(0)).room!.numbered!.plan
 }
 
 /** From the head through all windows and back. */

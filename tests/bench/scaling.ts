@@ -33,7 +33,7 @@ export async function measureLayers(
   const tabs: { layers: number; hearth: HearthContender; tokenMs: number[] }[] = []
   try {
     for (const layers of layerCounts) {
-      const hearth = await withModel(type, layers, (model) =>
+      const hearth = await withModel(type, { nLayers: layers }, (model) =>
         openHearth(browser, pagesUrl, { ...model, threads }),
       )
       tabs.push({ layers, hearth, tokenMs: [] })

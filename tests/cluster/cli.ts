@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { measureAnswer, type AnswerFigures } from './answer-figures.ts'
-import { count, number, oneOf, sizes } from './arguments.ts'
+import { count, number, oneOf, sizes } from '../arguments.ts'
 import { watchPressure } from './memory-pressure.ts'
 import { startCluster } from './run-cluster.ts'
 import { openTimerTab } from './timer-tab.ts'

@@ -28,7 +28,7 @@ export type GroupFigures = {
 }
 
 export interface ControlGroup {
-  /** Replaces the limits named; what is not named stays. */
+  /** Replaces the limits named; what is not named stays. Infinity lifts one. */
   limit(limits: Limits): void
   figures(): GroupFigures
   /** Gives back what page cache the group holds: the next reads meet a cold disk. */
@@ -48,6 +48,7 @@ type Layout = {
   root: string
   folders: readonly string[]
   memoryLimit: string
+  noMemoryLimit: string
   memoryPeak: string
   memoryStat: string
   resident: string
@@ -64,13 +65,14 @@ const version1: Layout = {
   root: '/sys/fs/cgroup',
   folders: ['memory/GROUP', 'blkio/GROUP'],
   memoryLimit: 'memory/GROUP/memory.limit_in_bytes',
+  noMemoryLimit: '-1',
   memoryPeak: 'memory/GROUP/memory.max_usage_in_bytes',
   memoryStat: 'memory/GROUP/memory.stat',
   resident: 'total_rss',
   cache: 'total_cache',
   reclaim: 'memory/GROUP/memory.force_empty',
   readLimit: 'blkio/GROUP/blkio.throttle.read_bps_device',
-  readLimitText: (device, bytesPerSec) => `${device} ${bytesPerSec}`,
+  readLimitText: (device, bytesPerSec) => `${device} ${Number.isFinite(bytesPerSec) ? bytesPerSec : 0}`,
   diskStat: 'blkio/GROUP/blkio.throttle.io_service_bytes',
   diskRead: / Read (\d+)/,
 }
@@ -79,13 +81,15 @@ const version2: Layout = {
   root: '/sys/fs/cgroup',
   folders: ['GROUP'],
   memoryLimit: 'GROUP/memory.max',
+  noMemoryLimit: 'max',
   memoryPeak: 'GROUP/memory.peak',
   memoryStat: 'GROUP/memory.stat',
   resident: 'anon',
   cache: 'file',
   reclaim: 'GROUP/memory.reclaim',
   readLimit: 'GROUP/io.max',
-  readLimitText: (device, bytesPerSec) => `${device} rbps=${bytesPerSec}`,
+  readLimitText: (device, bytesPerSec) =>
+    `${device} rbps=${Number.isFinite(bytesPerSec) ? bytesPerSec : 'max'}`,
   diskStat: 'GROUP/io.stat',
   diskRead: / rbytes=(\d+)/,
 }
@@ -124,7 +128,10 @@ function createGroup(layout: Layout, device: string, name: string, limits: Limit
   for (const folder of folders) mkdirSync(folder)
   const group: ControlGroup = {
     limit({ memoryBytes, readBytesPerSec }) {
-      if (memoryBytes !== undefined) writeFileSync(at(layout.memoryLimit), String(Math.floor(memoryBytes)))
+      if (memoryBytes !== undefined) {
+        const text = Number.isFinite(memoryBytes) ? String(Math.floor(memoryBytes)) : layout.noMemoryLimit
+        writeFileSync(at(layout.memoryLimit), text)
+      }
       if (readBytesPerSec !== undefined) {
         const text = layout.readLimitText(device, Math.floor(readBytesPerSec))
         writeFileSync(at(layout.readLimit), text)

@@ -73,8 +73,12 @@ export interface RunningCluster {
   readonly pages: Page[]
   /** Of each device that runs under real limits; none where the machine has none or no caps were asked for. */
   readonly groups: readonly ControlGroup[]
-  /** Chooses the model on the first device and waits until everybody sees 'ready'. */
-  choose(model: string): Promise<Plan>
+  /**
+   * Chooses the model on the first device and waits until everybody sees 'ready'.
+   *
+   * @param rounds instead of those that the cluster was started with
+   */
+  choose(model: string, rounds?: number): Promise<Plan>
   /** Asks from one device; several turns by passing the whole conversation. */
   chat(
     from: number,
@@ -242,8 +246,8 @@ function createRunning(
     return existsSync(model) ? `/models/${encodeURIComponent(path.basename(model))}` : model
   }
 
-  async function planRequest(): Promise<PlanRequest> {
-    const { split, layers, rounds } = options
+  async function planRequest(rounds: number | undefined): Promise<PlanRequest> {
+    const { split, layers } = options
     if (layers) {
       const ids = await Promise.all(pages.map(async (_, i) => (await state(i)).device))
       return { split: 'manual', layers: Object.fromEntries(layers.map((n, i) => [ids[i], n])), rounds }
@@ -277,16 +281,20 @@ function createRunning(
     state,
     waitUntilReady,
     close,
-    async choose(model) {
+    async choose(model, rounds = options.rounds) {
       const source = sourceOf(model)
-      const request = await planRequest()
+      const request = await planRequest(rounds)
       await pages[0]!.evaluate(([source, request]) => window.hearth.choose(source, request), [
         source,
         request,
       ] as const)
       await pages[0]!.waitForFunction(
-        (name) => window.hearth.state().room?.choice?.model.url.endsWith(name),
-        path.basename(source),
+        ([name, rounds]) => {
+          const { choice, numbered } = window.hearth.state().room!
+          const planned = numbered?.plan.rounds
+          return choice?.model.url.endsWith(name) && (rounds ?? planned) === planned
+        },
+        [path.basename(source), rounds] as const,
         { timeout: readyTimeoutMs },
       )
       await waitUntilReady()

@@ -26,7 +26,8 @@ export function byteVocabulary(size: number): Record<string, MetadataValue> {
     'tokenizer.ggml.token_type': [
       ...words.map(() => tokenKind.normal),
       ...control.map(() => tokenKind.control),
-      ...fillers.map(() => tokenKind.unused),
+      // With text of their own: what a model says that has learned nothing is compared by its text.
+      ...fillers.map(() => tokenKind.normal),
     ],
     'tokenizer.ggml.merges': merges,
     'tokenizer.ggml.bos_token_id': words.length,

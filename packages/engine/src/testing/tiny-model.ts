@@ -22,7 +22,7 @@ export type TinyModelOptions = {
   nKvHeads?: number
   /** Of every matrix. */
   type?: WeightType
-  /** At least 270; beyond the 267 real tokens come unused ones. */
+  /** At least 270; beyond the 267 real tokens come fillers. */
   vocabSize?: number
   contextLength?: number
   /** lm_head is the token embedding; else `output.weight` is there. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { count, number, oneOf, sizes } from './arguments.ts'
+import { count, counts, number, oneOf, sizes, someOf } from './arguments.ts'
 
 test('sizes are decimal, one or several', () => {
   expect(sizes('cap', '512MB')).toEqual([512e6])
@@ -24,4 +24,13 @@ test('numbers are whole where they count, and within bounds', () => {
 test('a choice is one of those there are', () => {
   expect(oneOf('dtype', 'f16', ['f16', 'f32'])).toBe('f16')
   expect(() => oneOf('dtype', 'f64', ['f16', 'f32'])).toThrow('--dtype takes f16 or f32, not "f64"')
+})
+
+test('some of what there is, all of it by default, and lists of numbers', () => {
+  const types = ['Q4_0', 'Q8_0'] as const
+  expect(someOf('types', undefined, types)).toEqual(['Q4_0', 'Q8_0'])
+  expect(someOf('types', 'Q8_0', types)).toEqual(['Q8_0'])
+  expect(() => someOf('types', 'Q8_0,Q9_0', types)).toThrow('--types takes Q4_0 or Q8_0, not "Q9_0"')
+  expect(counts('threads', '1,2')).toEqual([1, 2])
+  expect(() => counts('threads', '1,')).toThrow('--threads takes a whole number')
 })

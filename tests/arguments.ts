@@ -33,3 +33,13 @@ export function oneOf<T extends string>(name: string, text: string, choices: rea
   if (choice !== undefined) return choice
   throw new RangeError(`--${name} takes ${choices.join(' or ')}, not "${text}"`)
 }
+
+/** All of `known` when nothing was written. @throws RangeError for words that are not known */
+export function someOf<T extends string>(name: string, text: string | undefined, known: readonly T[]): T[] {
+  return text === undefined ? [...known] : text.split(',').map((word) => oneOf(name, word, known))
+}
+
+/** @throws RangeError for anything but whole numbers above 0, with commas between them */
+export function counts(name: string, text: string): number[] {
+  return text.split(',').map((word) => count(name, word, 1, 1_000_000))
+}

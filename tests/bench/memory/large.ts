@@ -1,0 +1,98 @@
+/**
+ * Models of published shapes that no tab could hold, in tabs of so much memory.
+ *
+ * @module
+ */
+import { watchPressure } from '../../cluster/memory-pressure.ts'
+import { openTimerTab, type Lateness } from '../../cluster/timer-tab.ts'
+import { answerOf, plentyBytes, withRoom, type Log } from './room.ts'
+
+export type LargeCase = {
+  /** 'synth:SHAPE:TYPE'. */
+  model: string
+  tabs: number
+  budgetBytes: number
+  genTokens: number
+  /** Asks the same ring again with everything pinned: only where the machine has the memory. */
+  beside: boolean
+}
+
+export type LargeRow = {
+  model: string
+  tabs: number
+  budgetBytes: number
+  /** Of all tabs. */
+  weightBytes: number
+  streamedBytesPerToken: number
+  /** Until everybody was ready: fetching, packing, storing. */
+  loadMs: number
+  ttftMs: number
+  tpotMs: number
+  outputTokens: number
+  /** Largest share of its budget that a tab took. */
+  peakShare: number
+  /** Most anonymous memory of a browser, beside what its engine held; null without control groups. */
+  browserBytes: number | null
+  /** From before the model was chosen, as a share of the machine's memory. */
+  pressure: number | null
+  /** Of a timer of 50 ms in one more tab. */
+  lateness: Lateness
+  /** With everything pinned: the same words, and ms per token; null where that was not asked for. */
+  sameText: boolean | null
+  pinnedTpotMs: number | null
+}
+
+export async function measureLarge(
+  { model, tabs, budgetBytes, genTokens, beside }: LargeCase,
+  log: Log,
+): Promise<LargeRow> {
+  const timer = await openTimerTab()
+  try {
+    return await withRoom({ model, tabs, budgetBytes, log }, async (room) => {
+      const watch = watchPressure()
+      const startMs = performance.now()
+      await room.choose(model)
+      const loadMs = performance.now() - startMs
+      log(`${model} is ready on ${tabs} tabs after ${(loadMs / 1000).toFixed(0)} s`)
+      const { text, stats, streams, devices, lateness } = await answerOf(room, genTokens, Infinity, timer)
+      const pressure = watch.pressure()
+      watch.stop()
+      log(`${stats.tpotMs.toFixed(0)} ms per token`)
+      const pinned = beside ? await pinnedAnswer() : null
+      const own = devices.map(({ realResidentBytes, memoryBytes }) => (realResidentBytes ?? 0) - memoryBytes)
+      return {
+        model,
+        tabs,
+        budgetBytes,
+        weightBytes: devices.reduce((sum, { weightBytes }) => sum + weightBytes, 0),
+        streamedBytesPerToken: streams.reduce((sum, stream) => sum + stream.streamedBytesPerToken, 0),
+        loadMs,
+        ttftMs: stats.ttftMs,
+        tpotMs: stats.tpotMs,
+        outputTokens: stats.outputTokens,
+        peakShare: Math.max(...devices.map((d) => d.peakMemoryBytes / d.budgetBytes)),
+        browserBytes: room.groups.length > 0 ? Math.max(...own) : null,
+        pressure,
+        lateness: lateness!,
+        sameText: pinned && pinned.text === text,
+        pinnedTpotMs: pinned && pinned.stats.tpotMs,
+      }
+
+      async function pinnedAnswer() {
+        for (const group of room.groups) group.limit({ memoryBytes: Infinity })
+        for (const page of room.pages) {
+          await page.evaluate((bytes) => window.hearth.setMemoryBudget(bytes), plentyBytes)
+        }
+        await Promise.all(
+          room.pages.map((page) =>
+            page.waitForFunction(() => window.hearth.state().streaming === null, undefined, { timeout: 0 }),
+          ),
+        )
+        await room.waitUntilReady()
+        return answerOf(room, genTokens)
+      }
+    })
+  } finally {
+    await timer.close()
+  }
+}

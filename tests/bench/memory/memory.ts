@@ -1,0 +1,91 @@
+/**
+ * The parts of `npm run bench -- memory`.
+ *
+ * @module
+ */
+import { cpus, totalmem } from 'node:os'
+import { chromium } from 'playwright'
+import { chromiumArgs, chromiumPath } from '../../chromium.ts'
+import { peerVersions } from '../peers.ts'
+import type { Verdict } from '../verdict.ts'
+import { verdicts } from './acceptance.ts'
+import { measureLarge, type LargeCase, type LargeRow } from './large.ts'
+import { measureMmap, type MmapReport } from './mmap.ts'
+import { measureMovingBudget, type MovingBudget } from './moving-budget.ts'
+import type { Log } from './room.ts'
+import { measureStreaming, type StreamRow } from './streaming.ts'
+
+export const memoryParts = ['ablation', 'bound', 'large', 'mmap', 'budget'] as const
+export const largeModels = ['8b', '32b', '70b'] as const
+
+export type MemoryChoices = {
+  parts: readonly (typeof memoryParts)[number][]
+  large: readonly (typeof largeModels)[number][]
+  genTokens: number
+}
+
+export type MemoryReport = {
+  machine: string
+  chromium: string
+  peers: typeof peerVersions
+  ablation: StreamRow[]
+  bound: StreamRow[]
+  large: LargeRow[]
+  mmap: MmapReport
+  budget: MovingBudget | null
+  verdicts: Verdict[]
+}
+
+/** The model has 675 MB; its tabs together have memory for 0.6 of it. */
+const twoTabs = { tabs: 2, budgetBytes: 205e6 }
+const fourTabs = { tabs: 4, budgetBytes: 110e6 }
+const largeCases: Record<(typeof largeModels)[number], LargeCase> = {
+  '8b': { model: 'synth:llama-3-8b:Q4_K_M', tabs: 2, budgetBytes: 1e9, genTokens: 12, beside: true },
+  '32b': { model: 'synth:qwen2.5-32b:Q4_K_M', tabs: 4, budgetBytes: 2e9, genTokens: 8, beside: false },
+  '70b': { model: 'synth:llama-3-70b:Q4_K_M', tabs: 4, budgetBytes: 3.5e9, genTokens: 8, beside: false },
+}
+const movingTokens = 200
+
+export async function runMemoryBench(choices: MemoryChoices, log: Log): Promise<MemoryReport> {
+  const { genTokens } = choices
+  const has = (part: MemoryChoices['parts'][number]) => choices.parts.includes(part)
+  const large: LargeRow[] = []
+  const measured = {
+    ablation: has('ablation')
+      ? await measureStreaming(
+          [
+            { ...twoTabs, ratios: [1], rounds: [1, 2, 4, 8] },
+            { ...fourTabs, ratios: [1], rounds: [1, 2, 4] },
+          ],
+          { genTokens, log },
+        )
+      : [],
+    bound: has('bound')
+      ? await measureStreaming([{ ...twoTabs, ratios: [0.5, 1, 2], rounds: [1, 4] }], { genTokens, log })
+      : [],
+    large,
+    mmap: has('mmap')
+      ? await measureMmap({ type: 'Q8_0', times: [1.5, 3], threads: 2, genTokens, log })
+      : { rows: [], missing: null },
+    budget: has('budget') ? await measureMovingBudget(movingTokens, log) : null,
+  }
+  if (has('large')) {
+    for (const name of choices.large) large.push(await measureLarge(largeCases[name], log))
+  }
+  return {
+    machine: `${cpus().length} × ${cpus()[0]!.model}, ${Math.round(totalmem() / 1e9)} GB, ${process.platform} ${process.arch}`,
+    chromium: await chromiumVersion(),
+    peers: peerVersions,
+    ...measured,
+    verdicts: verdicts(measured),
+  }
+}
+
+async function chromiumVersion(): Promise<string> {
+  const browser = await chromium.launch({ executablePath: await chromiumPath(), args: chromiumArgs })
+  try {
+    return browser.version()
+  } finally {
+    await browser.close()
+  }
+}

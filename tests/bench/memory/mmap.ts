@@ -1,0 +1,152 @@
+/**
+ * llama.cpp, which maps its file and leaves it to the kernel what stays in memory, beside a tab that decides for
+ * itself: one file, the same threads, the same memory for weights and page cache together.
+ *
+ * @module
+ */
+import { execFile, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import type { Recipe } from '../../../packages/engine/src/testing/synth/index.ts'
+import { findControlGroups, type ControlGroup, type ControlGroups } from '../../cluster/control-groups.ts'
+import { installPeers } from '../peers.ts'
+import { withModel } from '../synth-file.ts'
+import { answerOf, withRoom, type Log } from './room.ts'
+
+export type MmapRow = {
+  type: Recipe
+  /** The model's weights ÷ memory for weights and page cache; null where nothing is capped. */
+  times: number | null
+  /** For weights and page cache; what each engine needs beside them comes on top. */
+  weightsBytes: number | null
+  hearthTpotMs: number
+  /** Null when it was killed. */
+  llamaTpotMs: number | null
+  /** What each takes beside weights: a browser, KV cache and buffers; a Node.js process, KV cache and buffers. */
+  hearthOwnBytes: number
+  llamaOwnBytes: number
+}
+
+export type MmapReport = { rows: MmapRow[]; /** Why there is no comparison. */ missing: string | null }
+
+export type MmapOptions = {
+  type: Recipe
+  times: readonly number[]
+  threads: number
+  genTokens: number
+  log: Log
+}
+
+const script = path.join(import.meta.dirname, 'llama-child.ts')
+const promptTokens = 8
+const slackBytes = 48e6
+
+export async function measureMmap(options: MmapOptions): Promise<MmapReport> {
+  const { type, log } = options
+  const groups = findControlGroups(tmpdir())
+  if (typeof groups === 'string') return { rows: [], missing: groups }
+  const { nativeMissing } = await installPeers(log)
+  if (nativeMissing !== null) return { rows: [], missing: nativeMissing }
+  return withModel(type, { contextLength: 512 }, async ({ file }) => {
+    const hearth = await hearthRun(file, options)
+    const llama = await llamaRun(groups, file, options)
+    log(`uncapped: Hearth ${said(hearth)}, llama.cpp ${said(llama)}`)
+    const rowOf = (times: number | null, mine: Run, theirs: Run): MmapRow => ({
+      type,
+      times,
+      weightsBytes: times === null ? null : hearth.weightBytes / times,
+      hearthTpotMs: mine.tpotMs!,
+      llamaTpotMs: theirs.tpotMs,
+      hearthOwnBytes: hearth.ownBytes,
+      llamaOwnBytes: llama.ownBytes,
+    })
+    const rows = [rowOf(null, hearth, llama)]
+    for (const times of options.times) {
+      const memory = hearth.weightBytes / times
+      const mine = await hearthRun(file, options, hearth, memory)
+      const theirs = await llamaRun(groups, file, options, memory + llama.ownBytes + slackBytes)
+      log(`${times} times the memory: Hearth ${said(mine)}, llama.cpp ${said(theirs)}`)
+      rows.push(rowOf(times, mine, theirs))
+    }
+    return { rows, missing: null }
+  })
+}
+
+type Run = { tpotMs: number | null; ownBytes: number }
+
+const said = ({ tpotMs, ownBytes }: Run) =>
+  `${tpotMs === null ? 'was killed' : `${tpotMs.toFixed(0)} ms per token`}, ${Math.round(ownBytes / 1e6)} MB of its own`
+
+type HearthRun = Run & {
+  weightBytes: number
+  /** Of its own bytes, those in the engine: KV cache and buffers. */
+  engineBytes: number
+}
+
+/** One tab. @param free how it ran uncapped, for what it needs beside `memory` */
+async function hearthRun(
+  model: string,
+  { threads, genTokens, log }: MmapOptions,
+  free?: HearthRun,
+  memory = 0,
+): Promise<HearthRun> {
+  const capped = free && {
+    budgetBytes: memory + free.engineBytes,
+    browserBytes: free.ownBytes - free.engineBytes + slackBytes,
+  }
+  return withRoom({ model, tabs: 1, budgetBytes: null, ...capped, threads, log }, async (room) => {
+    await room.choose(model)
+    const { stats, devices } = await answerOf(room, genTokens)
+    const { weightBytes, memoryBytes, realResidentBytes } = devices[0]!
+    return {
+      tpotMs: stats.tpotMs,
+      weightBytes,
+      ownBytes: realResidentBytes! - weightBytes,
+      engineBytes: memoryBytes - weightBytes,
+    }
+  })
+}
+
+async function llamaRun(
+  groups: ControlGroups,
+  file: string,
+  { threads, genTokens }: MmapOptions,
+  capBytes = Infinity,
+): Promise<Run> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'hearth-llama-'))
+  const group = groups.create(path.basename(folder), { memoryBytes: capBytes })
+  try {
+    const node = await group.launcher(process.execPath, path.join(folder, 'node'))
+    await forget(file)
+    const args = [file, threads, promptTokens, genTokens].map(String)
+    return await childRun(node, args, group)
+  } finally {
+    await group.remove()
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** Lets the kernel drop a file from the page cache, where it is charged to nobody: the next reader meets a cold disk. */
+const forget = (file: string) =>
+  promisify(execFile)('dd', [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'])
+
+async function childRun(node: string, args: string[], group: ControlGroup): Promise<Run> {
+  const child = spawn(node, ['--import', 'tsx', script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (text) => (stdout += text))
+  child.stderr.on('data', (text) => (stderr += text))
+  let ownBytes = 0
+  const looking = setInterval(() => {
+    ownBytes = Math.max(ownBytes, group.figures().residentBytes)
+  }, 100)
+  const ended = await new Promise((resolve) => child.once('close', (code, signal) => resolve(signal ?? code)))
+  clearInterval(looking)
+  // The kernel ends what its cap does not let live.
+  if (ended === 'SIGKILL') return { tpotMs: null, ownBytes }
+  if (ended !== 0) throw new Error(`llama.cpp ended with ${String(ended)}: ${stderr.slice(-500)}`)
+  const { tokenMs } = JSON.parse(stdout.trim().split('\n').at(-1)!) as { tokenMs: number[] }
+  return { tpotMs: tokenMs.reduce((sum, ms) => sum + ms, 0) / tokenMs.length, ownBytes }
+}
