@@ -2,7 +2,14 @@ export { checkDevice, checkModel, checkProfiles } from './check.ts'
 export { bufferBytes, planCost, type DeviceCost, type PlanCost } from './cost.ts'
 export { explain, formatExplanation, type ExplainedDevice, type Explanation } from './explain.ts'
 export { evenLayers, plan } from './plan.ts'
-export { chooseResidency, leastResidentBytes, outputPieceCount, type Residency } from './residency.ts'
+export {
+  chooseResidency,
+  isOneOf,
+  leastResidentBytes,
+  leastSlots,
+  outputPieceCount,
+  type Residency,
+} from './residency.ts'
 export { planExact } from './solve-exact.ts'
 export { planManual, type ManualRequest } from './solve-manual.ts'
 export type * from './types.ts'

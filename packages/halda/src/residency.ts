@@ -22,7 +22,7 @@ export type Residency<Unit> = {
 }
 
 /** One runs, one is read. */
-const leastSlots = 2
+export const leastSlots = 2
 
 /**
  * Pins as many units as fit beside the slots, and spreads the streamed ones evenly among them, so that a unit is read
@@ -47,16 +47,18 @@ export function chooseResidency<Unit extends { readonly byteLength: number }>(
   // So many stream at least, even if all were as large as the largest.
   const missing = leastSlots + Math.ceil((totalBytes - budgetBytes) / largest(units))
   for (let count = missing; count <= units.length; count++) {
-    const streams = (i: number) =>
-      Math.floor(((i + 1) * count) / units.length) > Math.floor((i * count) / units.length)
-    const pinned = units.filter((_, i) => !streams(i))
-    const streamed = units.filter((_, i) => streams(i))
+    const pinned = units.filter((_, i) => !isOneOf(count, units.length, i))
+    const streamed = units.filter((_, i) => isOneOf(count, units.length, i))
     const slotBytes = largest(streamed)
     if (sumBytes(pinned) + leastSlots * slotBytes > budgetBytes) continue
     return { pinned, streamed, slots: leastSlots, slotBytes, holdsEmbedding: embeddingBytes === 0 }
   }
   return null
 }
+
+/** Whether `i` is one of `count` that are spread evenly over `length`. */
+export const isOneOf = (count: number, length: number, i: number): boolean =>
+  Math.floor(((i + 1) * count) / length) > Math.floor((i * count) / length)
 
 /** With this budget {@link chooseResidency} has an answer. */
 export const leastResidentBytes = (units: readonly { readonly byteLength: number }[]): number =>

@@ -82,7 +82,10 @@ export function createLayers(
       // What lies beyond is overwritten from here on, so it is gone even if a step below fails.
       caches.commit(a.session, span, a.position)
 
-      if (result.length < a.hidden.length) result = new Float32Array(a.hidden.length)
+      // What a second window here is given is the result of the first, and must outlive a step that fails and runs again.
+      const isResult = a.hidden.buffer === result.buffer
+      if (isResult || result.length < a.hidden.length)
+        result = new Float32Array(Math.max(result.length, a.hidden.length))
       let input = a.hidden
       for (const [i, layer] of span.entries()) {
         const inPlace = a.rows <= maxRows

@@ -2,25 +2,29 @@
  * The part of a model that this device holds: fetched, checked, loaded as far as its memory allows; the rest streams
  * from the store. What the next plan shares with this one stays.
  *
+ * Memory may turn out shorter than the budget: a conversation grows beyond what was planned for, or the machine refuses
+ * an allocation. Then units that are pinned are given back, and the step that failed runs again.
+ *
  * @module
  */
-import { chooseResidency, leastResidentBytes, type Residency } from '@hearth/halda'
+import type { Residency } from '@hearth/halda'
 import type { Backend, Region } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
 import { outputPieces, tensorOf } from '../gguf/output-pieces.ts'
-import { shardParts } from '../gguf/shard-parts.ts'
-import type { Shard } from '../gguf/shards.ts'
 import { createHead, headScratchBytes, type CpuHead } from '../model/head-cpu.ts'
 import { createLayers } from '../model/layers-cpu.ts'
 import type { Head, Layers } from '../model/layers.ts'
-import { downloadShard } from '../store/download.ts'
-import { loadShard } from '../store/load-shard.ts'
 import type { Shelf } from '../store/piece-writer.ts'
 import type { ShardReader } from '../store/shard-reader.ts'
 import type { ReadHandle } from '../store/shard-store.ts'
+import { givenBack, residencyOf, residentBytes, type Need } from './device-residency.ts'
 import type { OpenModel } from './open-model.ts'
-import { createReadAhead, type ReadAhead, type ReadAheadStats } from './read-ahead.ts'
+import { createShardFetcher, type Fetching } from './shard-fetcher.ts'
+import { createUnitStream, type UnitStream } from './unit-stream.ts'
 import { allUnits, sumBytes, unitsOf, type Holding, type Unit } from './units.ts'
+
+/** Of a KV cache: it grows by pages. */
+const pagePositions = 64
 
 export type HolderOptions = {
   model: OpenModel
@@ -40,7 +44,7 @@ export interface WeightsHolder {
   /** Null where this device is not the head. */
   readonly head: Head | null
   /**
-   * Holds exactly this from now on, within a budget.
+   * Holds exactly this from now on, within a budget; with less pinned where the machine gives less than that.
    *
    * @param onprogress bytes of shards at hand, of all that `holding` needs
    * @throws EngineError of the store and the source; 'out-of-memory' when not even two units fit at once; 'aborted'.
@@ -52,33 +56,38 @@ export interface WeightsHolder {
     onprogress: (loadedBytes: number, totalBytes: number) => void,
     signal: AbortSignal,
   ): Promise<void>
-  /** What streams, and how well; null while nothing does. Pieces of the output count as layers. */
-  streaming(): (ReadAheadStats & { layers: number; layerBytes: number }) | null
+  /** What streams, and how well. */
+  streaming: UnitStream['stats']
   free(): Promise<void>
 }
 
+/** What is held, and why. */
+type Held = { holding: Holding; budgetBytes: number; need: Need; residency: Residency<Unit> }
+
+type OnProgress = Parameters<WeightsHolder['hold']>[2]
+
 export function createWeightsHolder(options: HolderOptions): WeightsHolder {
   const { model, backend, shelf, reader, readsAhead = true, kvBytesPerPosition, contextLength } = options
-  const { config, shards, key, source } = model
+  const { config, shards, key } = model
   const { nLayers } = config
   const embedding = tensorOf(shards.head, 'token_embd.weight')
   const norm = tensorOf(shards.head, 'output_norm.weight')
   const largestLayer = Math.max(...shards.layers.map(({ byteLength }) => byteLength))
   const pieces = outputPieces(shards.head, backend.packing, largestLayer)
   const units = allUnits(shards, pieces)
-  const otherBytes = backend.memoryBytes()
+  const fetcher = createShardFetcher(model, backend, shelf)
+  const stream = createUnitStream({ backend, key, reader, readsAhead })
   const layers = createLayers(backend, config)
-  const scratchBytes = backend.memoryBytes() - otherBytes
+  /** The backend's own, too. */
+  const layerScratchBytes = backend.memoryBytes()
   let head: CpuHead | null = null
   /** The head's file, for rows of an embedding that is not held. */
   let rows: ReadHandle | null = null
+  let held: Held | null = null
   /** Running and changing what is held take turns, so that a unit that runs is not taken away. */
   let turn: Promise<unknown> = Promise.resolve()
-  let ahead: { readAhead: ReadAhead; slots: Region[]; streamed: readonly Unit[] } | null = null
 
-  const nameOf = (shard: Shard) => ({ model: key, file: shard.file })
-
-  // ── what is held ────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── units ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   const loadedUnits = (): number[] => [
     ...layers.loaded(),
@@ -95,86 +104,37 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
     else head?.unload(unit - nLayers)
   }
 
-  function residencyOf(holding: Holding, budgetBytes: number): Residency<Unit> {
-    const mine = unitsOf(units, nLayers, holding)
-    const kvBytes = holding.layers.length * kvBytesPerPosition * contextLength
-    const headBytes = holding.head ? headScratchBytes(backend, config, shards.head, pieces) : 0
-    const otherwiseBytes = kvBytes + headBytes + scratchBytes
-    const embeddingBytes = holding.head && !config.tiedOutput ? embedding.byteLength : 0
-    const residency = chooseResidency(mine, budgetBytes - otherwiseBytes, embeddingBytes)
-    if (residency) return residency
-    const neededBytes = otherwiseBytes + leastResidentBytes(mine)
-    throw new EngineError(
-      'out-of-memory',
-      `Its part of the model needs at least ${inMegabytes(neededBytes)} here, and this device offers ${inMegabytes(budgetBytes)}. Offer more memory in the settings, or let other devices join.`,
-    )
-  }
-
-  // ── streaming ───────────────────────────────────────────────────────────────────────────────────────────────────
-
   async function stopStreaming(): Promise<void> {
-    if (!ahead) return
-    const { readAhead, slots, streamed } = ahead
-    ahead = null
-    for (const { unit } of streamed) unload(unit)
-    await readAhead.close()
-    reader.close()
-    for (const slot of slots) slot.free()
+    for (const { unit } of stream.streamed()) unload(unit)
+    await stream.stop()
   }
 
-  function startStreaming({ streamed, slots: count, slotBytes }: Residency<Unit>): void {
-    if (streamed.length === 0) return
-    const slots = Array.from({ length: count }, () => backend.region(slotBytes))
-    const readAhead = createReadAhead({
-      order: streamed.map(({ unit }) => unit),
-      slots,
-      ahead: readsAhead,
-      read(unit, slot, signal) {
-        const { shard, offset, byteLength } = units[unit]!
-        return reader.read({ ...nameOf(shard), offset }, () => slot.bytes().subarray(0, byteLength), signal)
-      },
-    })
-    ahead = { readAhead, slots, streamed }
-    for (const { unit, shard } of streamed) {
-      if (unit < nLayers) layers.stream(unit, shard, readAhead)
-      else
-        head!.stream(unit - nLayers, {
-          acquire: (piece) => readAhead.acquire(nLayers + piece),
-          release: (piece) => readAhead.release(nLayers + piece),
-        })
+  function startStreaming(residency: Residency<Unit>): void {
+    if (residency.streamed.length === 0) return
+    const weights = stream.start(residency)
+    const ofHead = {
+      acquire: (piece: number) => weights.acquire(nLayers + piece),
+      release: (piece: number) => weights.release(nLayers + piece),
+    }
+    for (const { unit, shard } of residency.streamed) {
+      if (unit < nLayers) layers.stream(unit, shard, weights)
+      else head!.stream(unit - nLayers, ofHead)
     }
   }
 
   // ── changing what is held ───────────────────────────────────────────────────────────────────────────────────────
 
-  type Fetching = { onprogress?: (packedBytes: number) => void; signal: AbortSignal }
-
-  const downloadOf = (shard: Shard, { onprogress, signal }: Fetching) => ({
-    ...shelf,
-    source,
-    name: nameOf(shard),
-    parts: shardParts(shard, backend.packing),
-    byteLength: shard.byteLength,
-    onprogress: ({ packedBytes }: { packedBytes: number }) => onprogress?.(packedBytes),
-    signal,
-  })
-
-  /** Fetches a shard where it is missing, and reads a part of it into a region of its own. */
-  async function bring(
-    shard: Shard,
-    { offset, byteLength }: { offset: number; byteLength: number },
-    fetching: Fetching,
-  ): Promise<Region> {
-    let region: Region | null = null
-    const into = () => (region ??= backend.region(byteLength)).bytes()
-    try {
-      await loadShard({ ...downloadOf(shard, fetching), range: { offset, byteLength }, into })
-      return region!
-    } catch (thrown) {
-      ;(region as Region | null)?.free()
-      throw thrown
+  function needOf(holding: Holding, kvBytes: number): Need {
+    const headBytes = holding.head ? headScratchBytes(backend, config, shards.head, pieces) : 0
+    return {
+      units: unitsOf(units, nLayers, holding),
+      embeddingBytes: holding.head && !config.tiedOutput ? embedding.byteLength : 0,
+      scratchBytes: layerScratchBytes + headBytes,
+      kvBytes,
     }
   }
+
+  const plannedKvBytes = ({ layers }: Holding) => layers.length * kvBytesPerPosition * contextLength
 
   function letGoOf(holding: Holding, { pinned, holdsEmbedding }: Residency<Unit>): void {
     const stays = new Set(pinned.map(({ unit }) => unit))
@@ -191,30 +151,26 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
   async function bringHead({ streamed, holdsEmbedding }: Residency<Unit>, fetching: Fetching): Promise<void> {
     head ??= await newHead(fetching)
     if (holdsEmbedding && !config.tiedOutput && !head.holdsEmbedding())
-      head.loadEmbedding(await bring(shards.head, embedding, fetching))
+      head.loadEmbedding(await fetcher.bring(shards.head, embedding, fetching))
     const holdsRows = config.tiedOutput ? streamed.every(({ unit }) => unit < nLayers) : holdsEmbedding
-    if (!holdsRows) rows = await shelf.store.openRead(nameOf(shards.head))
+    if (!holdsRows) rows = await shelf.store.openRead({ model: key, file: shards.head.file })
   }
 
   async function newHead(fetching: Fetching): Promise<CpuHead> {
-    const region = await bring(shards.head, norm, fetching)
+    const shard = shards.head
+    const region = await fetcher.bring(shard, norm, fetching)
+    const read = (offset: number, into: Uint8Array) => (rows ?? notHead()).read(into, offset)
     try {
-      return createHead({
-        backend,
-        config,
-        shard: shards.head,
-        pieces,
-        norm: region,
-        read: (offset, into) => (rows ?? notHead()).read(into, offset),
-      })
+      return createHead({ backend, config, shard, pieces, norm: region, read })
     } catch (thrown) {
       region.free()
       throw thrown
     }
   }
 
-  const hold: WeightsHolder['hold'] = async (holding, budgetBytes, onprogress, signal) => {
-    const residency = residencyOf(holding, budgetBytes)
+  async function settle(next: Held, onprogress: OnProgress, signal: AbortSignal): Promise<void> {
+    const { holding, residency } = next
+    held = null
     await stopStreaming()
     letGoOf(holding, residency)
     const loaded = new Set(loadedUnits())
@@ -230,16 +186,73 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
       }
       const isLoaded =
         shard !== shards.head && units.some((unit) => unit.shard === shard && loaded.has(unit.unit))
-      if (!isLoaded) await downloadShard(downloadOf(shard, fetching))
+      if (!isLoaded) await fetcher.fetch(shard, fetching)
       if (shard === shards.head) await bringHead(residency, fetching)
       for (const unit of residency.pinned) {
         if (unit.shard !== shard || loaded.has(unit.unit)) continue
-        load(unit, await bring(shard, unit, fetching))
+        load(unit, await fetcher.bring(shard, unit, fetching))
       }
       atHand += shard.byteLength
     }
     onprogress(atHand, totalBytes)
     startStreaming(residency)
+    held = next
+  }
+
+  /** As {@link settle}, with less pinned where the machine gives less memory than the budget allows. */
+  async function settleOnLess(next: Held, onprogress: OnProgress, signal: AbortSignal): Promise<void> {
+    for (let attempt = next; ;) {
+      try {
+        return await settle(attempt, onprogress, signal)
+      } catch (thrown) {
+        const less = isOutOfMemory(thrown) ? withHalfPinned(attempt) : null
+        if (!less) throw thrown
+        attempt = less
+      }
+    }
+  }
+
+  const hold: WeightsHolder['hold'] = (holding, budgetBytes, onprogress, signal) => {
+    const need = needOf(holding, Math.max(plannedKvBytes(holding), layers.kvBytes()))
+    const residency = residencyOf(need, budgetBytes)
+    return settleOnLess({ holding, budgetBytes, need, residency }, onprogress, signal)
+  }
+
+  // ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  const resettle = (next: Held) => settleOnLess(next, () => {}, new AbortController().signal)
+
+  /** More or longer conversations than were planned for take the place of pinned units. */
+  async function makeRoomForKv(addedBytes: number): Promise<void> {
+    if (!held) return
+    const { holding, budgetBytes, need, residency } = held
+    const wantedBytes = layers.kvBytes() + addedBytes
+    const pageBytes = holding.layers.length * kvBytesPerPosition * pagePositions
+    if (wantedBytes <= need.kvBytes + pageBytes) return
+    const more = { ...need, kvBytes: wantedBytes + plannedKvBytes(holding) / 8 }
+    const missingBytes = residentBytes(more, residency) - budgetBytes
+    const less = missingBytes > 0 ? givenBack(more, residency, missingBytes) : residency
+    if (!less) {
+      throw new EngineError(
+        'out-of-memory',
+        'The conversations of the room have no room left in the memory that this device offers. Offer more memory in the settings, or start a new chat.',
+      )
+    }
+    if (less === residency) held = { ...held, need: more }
+    else await resettle({ holding, budgetBytes, need: more, residency: less })
+  }
+
+  async function runWithRoom(...[a, count]: Parameters<Layers['run']>): ReturnType<Layers['run']> {
+    await makeRoomForKv(a.rows * count * kvBytesPerPosition)
+    for (;;) {
+      try {
+        return await layers.run(a, count)
+      } catch (thrown) {
+        const less = isOutOfMemory(thrown) && held ? withHalfPinned(held) : null
+        if (!less) throw thrown
+        await resettle(less)
+      }
+    }
   }
 
   function inTurn<T>(act: () => Promise<T>): Promise<T> {
@@ -255,16 +268,12 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
 
   return {
     model,
-    layers: { ...layers, run: (a, count) => inTurn(() => layers.run(a, count)) },
+    layers: { ...layers, run: (a, count) => inTurn(() => runWithRoom(a, count)) },
     get head() {
       return head && headInTurn
     },
     hold: (...what) => inTurn(() => hold(...what)),
-    streaming() {
-      if (!ahead) return null
-      const layerBytes = sumBytes(ahead.streamed)
-      return { ...ahead.readAhead.stats(), layers: ahead.streamed.length, layerBytes }
-    },
+    streaming: stream.stats,
     free: () =>
       inTurn(async () => {
         await stopStreaming()
@@ -275,8 +284,16 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
   }
 }
 
+/** For a machine that gives less than the budget allows: no more than that from now on. Null when nothing is pinned. */
+function withHalfPinned({ holding, need, residency }: Held): Held | null {
+  const half = givenBack(need, residency, sumBytes(residency.pinned) / 2) ?? givenBack(need, residency, 1)
+  return half && { holding, need, residency: half, budgetBytes: residentBytes(need, half) }
+}
+
+/** Of the backend, or of an array outside of it. */
+const isOutOfMemory = (thrown: unknown): boolean =>
+  thrown instanceof RangeError || (thrown instanceof EngineError && thrown.code === 'out-of-memory')
+
 function notHead(): never {
   throw new EngineError('not-ready', 'This device does not hold the head of the model yet.')
 }
-
-const inMegabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`

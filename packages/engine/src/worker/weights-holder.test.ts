@@ -1,0 +1,116 @@
+/**
+ * What a device holds when its memory is shorter than its budget: WASM memory with a maximum, for real.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createWasmBackend, type WasmBackend } from '../backend/wasm.ts'
+import { argmax } from '../model/sampler.ts'
+import { createNodeHost } from '../node/wasm-host.ts'
+import { createMemoryCatalogue } from '../store/memory-catalogue.ts'
+import { createMemoryStore } from '../store/memory-store.ts'
+import { createInlineReader } from '../store/shard-reader.ts'
+import { createRangeServer, type RangeServer } from '../testing/range-server.ts'
+import { tinyModel } from '../testing/tiny-model.ts'
+import { inspectModel, openModel } from './open-model.ts'
+import { createWeightsHolder, type WeightsHolder } from './weights-holder.ts'
+
+/** 16 layers of 75 kB. */
+const nLayers = 16
+const contextLength = 256
+const everything = { layers: Array.from({ length: nLayers }, (_, i) => i), head: true }
+const never = new AbortController().signal
+const roomyBytes = 2 ** 30
+
+let server: RangeServer
+beforeEach(async () => {
+  server = await createRangeServer(tinyModel({ nLayers, type: 'F16', contextLength, vocabSize: 600 }))
+})
+afterEach(() => server.close())
+
+/** A device whose memory ends at `memoryBytes`, whatever its budget says. */
+async function deviceWith(memoryBytes: number): Promise<{ backend: WasmBackend; holder: WeightsHolder }> {
+  const backend = await createWasmBackend(createNodeHost(), {
+    threads: 1,
+    arenaBytes: Math.min(memoryBytes, 2 ** 30),
+    maxBytes: memoryBytes,
+  })
+  const shelf = { store: createMemoryStore(), catalogue: createMemoryCatalogue() }
+  const { origin } = new URL(server.url)
+  const place = { shelf, packing: backend.packing, origin, onfetched: () => {} }
+  const { model: ref } = await inspectModel(server.url, place)
+  const model = await openModel(ref, place)
+  const holder = createWeightsHolder({
+    model,
+    backend,
+    shelf,
+    reader: createInlineReader(shelf.store),
+    // 2 KV heads of 16 values, K and V, in f16
+    kvBytesPerPosition: 2 * 2 * 16 * 2,
+    contextLength,
+  })
+  return { backend, holder }
+}
+
+const prompt = Array.from({ length: 70 }, (_, i) => (i * 31) % 250)
+
+/** Reads the prompt and says `count` tokens, greedily. */
+async function answer({ layers, head }: WeightsHolder, session: number, count: number): Promise<number[]> {
+  const tokens: number[] = []
+  let input = prompt
+  for (let position = 0; tokens.length < count; position += input.length, input = [tokens.at(-1)!]) {
+    const hidden = await head!.embed(input)
+    const frame = { plan: 1, session, position, layer: 0, rows: input.length, hidden }
+    const out = await layers.run(frame, nLayers)
+    tokens.push(argmax(await head!.logits(out.hidden.subarray(-64))))
+  }
+  return tokens
+}
+
+describe('a device whose machine gives less memory than its budget allows', () => {
+  it('holds less and says the same', async () => {
+    const roomy = await deviceWith(roomyBytes)
+    await roomy.holder.hold(everything, roomyBytes, () => {}, never)
+    expect(roomy.holder.streaming()).toBeNull()
+    const expected = await answer(roomy.holder, 1, 8)
+
+    const short = await deviceWith(1_000_000)
+    await short.holder.hold(everything, roomyBytes, () => {}, never)
+    expect(short.holder.streaming()!.layers).toBeGreaterThan(0)
+    expect(await answer(short.holder, 1, 8)).toEqual(expected)
+    await short.holder.free()
+    expect(short.holder.streaming()).toBeNull()
+  })
+
+  it('gives pinned layers back for conversations, and the answers stay the same', async () => {
+    const roomy = await deviceWith(roomyBytes)
+    await roomy.holder.hold(everything, roomyBytes, () => {}, never)
+    const expected = await answer(roomy.holder, 1, 8)
+
+    const short = await deviceWith(1_500_000)
+    await short.holder.hold(everything, roomyBytes, () => {}, never)
+    const layersBefore = short.holder.streaming()?.layers ?? 0
+    // Two pages in each of 16 layers, 262 kB for each conversation.
+    for (let session = 1; session <= 3; session++)
+      expect(await answer(short.holder, session, 8)).toEqual(expected)
+    expect(short.holder.streaming()!.layers).toBeGreaterThan(layersBefore)
+    await expect(answer(short.holder, 5, 1).then(() => answer(short.holder, 6, 1))).rejects.toMatchObject({
+      code: 'out-of-memory',
+    })
+    short.holder.layers.release()
+    expect(await answer(short.holder, 7, 8)).toEqual(expected)
+  })
+
+  it('takes no more than its budget, up to a page of KV cache, for conversations that were not planned for', async () => {
+    const { holder, backend } = await deviceWith(roomyBytes)
+    // All layers, the head, scratch and one conversation at full length fit.
+    const budgetBytes = 2_200_000
+    const pageBytes = nLayers * 64 * 128
+    await holder.hold(everything, budgetBytes, () => {}, never)
+    expect(holder.streaming()).toBeNull()
+    const expected = await answer(holder, 1, 4)
+    for (let session = 2; session <= 5; session++) {
+      expect(await answer(holder, session, 4)).toEqual(expected)
+      expect(backend.memoryBytes()).toBeLessThan(budgetBytes + pageBytes)
+    }
+    expect(holder.streaming()!.layers).toBeGreaterThan(0)
+  })
+})
