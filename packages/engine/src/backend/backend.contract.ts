@@ -77,6 +77,30 @@ export function backendMemory(name: string, create: () => Promise<Backend>): voi
       expect(backend.memoryBytes()).toBe(before)
     })
 
+    test('a cache takes the bytes that it said it would', () => {
+      const cache = backend.kvCache(2, 32)
+      for (const positions of [0, 1, 64, 65, 700, 5000]) {
+        const expected = cache.bytesFor(positions)
+        cache.reserve(positions)
+        expect(cache.byteLength).toBe(expected)
+      }
+      cache.free()
+    })
+
+    test('memory that was freed is used again before more is taken', () => {
+      const sizes = [3 << 20, 1 << 20, 2 << 20]
+      const fill = () => sizes.map((byteLength) => backend.region(byteLength))
+      let regions = fill()
+      const most = backend.reservedBytes()
+      expect(most).toBeGreaterThanOrEqual(backend.memoryBytes())
+      for (let again = 0; again < 4; again++) {
+        for (const i of [1, 0, 2]) regions[i]!.free()
+        regions = fill()
+        expect(backend.reservedBytes()).toBe(most)
+      }
+      for (const region of regions) region.free()
+    })
+
     test('scratch is zeroed, also where something lay before', () => {
       const used = backend.scratch(5000)
       used.values().fill(7)

@@ -38,6 +38,8 @@ export interface KvCache {
   /** Positions allocated so far. */
   readonly capacity: number
   readonly byteLength: number
+  /** What `byteLength` would be with room for so many positions. */
+  bytesFor(positions: number): number
   /** @throws EngineError 'out-of-memory' when the cache cannot grow; what it holds stays valid. */
   reserve(positions: number): void
   free(): void
@@ -55,6 +57,8 @@ export interface Backend {
   readonly packing: Packing
   /** Bytes held now: weights, caches and scratch. */
   memoryBytes(): number
+  /** Bytes taken from the machine: where memory cannot shrink, what was freed is still among them, and used again. */
+  reservedBytes(): number
 
   /** @throws EngineError 'out-of-memory' */
   region(byteLength: number): Region

@@ -100,6 +100,7 @@ export function createReferenceMemory(maxBytes: number): ReferenceMemory {
         get byteLength() {
           return capacity * positionBytes
         },
+        bytesFor: (positions) => Math.ceil(positions / pagePositions) * pagePositions * positionBytes,
         reserve(positions) {
           if (positions <= capacity) return
           const pages = Math.ceil(positions / pagePositions)

@@ -33,6 +33,7 @@ export async function createReferenceBackend(options: { maxBytes?: number } = {}
     detail: 'plain TypeScript, one thread',
     packing: ggufPacking,
     memoryBytes: memory.bytes,
+    reservedBytes: memory.bytes,
     region: memory.region,
     matrix: memory.matrix,
     vector: memory.vector,

@@ -26,6 +26,8 @@ export type Space = {
 }
 
 export type Arena = Space & {
+  /** Bytes of its memory, from the beginning, that were ever used. */
+  reached(): number
   readonly memory: WebAssembly.Memory
   /** The caller's instance. */
   readonly kernels: Kernels
@@ -85,6 +87,7 @@ export function createArena(options: ArenaOptions): Arena {
 
   return {
     ...space,
+    reached: heap.reached,
     memory,
     kernels,
     maxBytes: maximum * pageBytes,

@@ -9,6 +9,8 @@ const alignment = 64
 export type Heap = {
   /** Bytes handed out now. */
   used(): number
+  /** The highest end of anything that was ever handed out: memory beyond was never touched. */
+  reached(): number
   /** @returns an address, or null when no gap is wide enough and the end cannot move far enough */
   allocate(byteLength: number): number | null
   free(address: number): void
@@ -34,6 +36,7 @@ export function createHeap(start: number, extend: (end: number) => boolean): Hea
 
   return {
     used: () => used,
+    reached: () => top,
 
     allocate(wanted) {
       const byteLength = Math.max(alignment, roundUp(wanted))

@@ -12,6 +12,9 @@ import type { Arenas, Place } from './wasm-arenas.ts'
 const pagePositions = 64
 const headBytes = (headDim: number) => pagePositions * 2 * 2 * Math.ceil(headDim / 8) * 8
 
+/** Entries of a table for so many pages. */
+const tableLengthFor = (pages: number) => Math.max(64, 2 ** Math.ceil(Math.log2(pages)))
+
 /** Addresses in one arena. */
 type Held = { arena: Arena; table: number; tableLength: number; pages: number[] }
 
@@ -45,7 +48,7 @@ export function createKvCache(
     const missing = length - pages.length
     // tells at once, instead of after filling memory with pages
     if (missing * pageBytes > arena.maxBytes - arena.used()) return null
-    const wider = length > tableLength ? Math.max(64, 2 ** Math.ceil(Math.log2(length))) : 0
+    const wider = length > tableLength ? tableLengthFor(length) : 0
     const added: number[] = []
     for (const byteLength of [...(wider ? [wider * 4] : []), ...Array<number>(missing).fill(pageBytes)]) {
       const address = arena.tryAllocate(byteLength)
@@ -93,6 +96,10 @@ export function createKvCache(
     },
     get byteLength() {
       return held.pages.length * pageBytes + held.tableLength * 4
+    },
+    bytesFor(positions) {
+      const pages = Math.ceil(positions / pagePositions)
+      return pages === 0 ? 0 : pages * pageBytes + tableLengthFor(pages) * 4
     },
     reserve(positions) {
       const length = Math.ceil(positions / pagePositions)

@@ -100,6 +100,7 @@ function backendOf(arenas: Arenas, threads: Threads | null, arithmetic: string):
     setThreads: async (count) => threads?.setCount(count),
     packing: wasmPacking,
     memoryBytes: () => (isClosed ? 0 : arenas.used()),
+    reservedBytes: () => (isClosed ? 0 : arenas.all.reduce((sum, arena) => sum + arena.reached(), 0)),
 
     region(byteLength) {
       const place = arenas.allocateWeights(byteLength)

@@ -19,6 +19,10 @@ export interface KvCaches {
   /** Frees the caches of a session, or all of them. */
   release(session?: number): void
   bytes(): number
+  /** What {@link KvCaches.bytes} would be after {@link KvCaches.open} with these positions in these layers. */
+  bytesAfter(session: number, layers: readonly number[], positions: number): number
+  /** What one session takes in one layer with so many positions. */
+  bytesFor(positions: number): number
 }
 
 type Entry = { cache: KvCache; positions: number }
@@ -32,6 +36,14 @@ export function createKvCaches(create: () => KvCache): KvCaches {
     const entry = entries.get(layer) ?? { cache: create(), positions: 0 }
     entries.set(layer, entry)
     return entry
+  }
+
+  /** Holds nothing, and knows what it would take. */
+  const blank = create()
+
+  function bytes(): number {
+    const entries = [...sessions.values()].flatMap((layers) => [...layers.values()])
+    return entries.reduce((sum, { cache }) => sum + cache.byteLength, 0)
   }
 
   return {
@@ -55,9 +67,12 @@ export function createKvCaches(create: () => KvCache): KvCaches {
         sessions.delete(id)
       }
     },
-    bytes() {
-      const entries = [...sessions.values()].flatMap((layers) => [...layers.values()])
-      return entries.reduce((sum, { cache }) => sum + cache.byteLength, 0)
+    bytes,
+    bytesAfter(session, layers, positions) {
+      const wanted = blank.bytesFor(positions)
+      const heldIn = (layer: number) => sessions.get(session)?.get(layer)?.cache.byteLength ?? 0
+      return layers.reduce((sum, layer) => sum + Math.max(0, wanted - heldIn(layer)), bytes())
     },
+    bytesFor: blank.bytesFor,
   }
 }

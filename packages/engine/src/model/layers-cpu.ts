@@ -8,6 +8,7 @@
 import type { Backend, KvCache, Product, Region, Vector } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
 import type { Shard } from '../gguf/shards.ts'
+import type { Activation } from '../protocol.ts'
 import { inverseFrequencies, type ModelConfig } from './config.ts'
 import { createKvCaches } from './kv-caches.ts'
 import type { Layers } from './layers.ts'
@@ -24,6 +25,12 @@ export type CpuLayers = Layers & {
   unload(layer: number): void
   /** Layers with weights of their own, by `load`. */
   loaded(): number[]
+  /** What {@link Layers.kvBytes} will be when `count` layers have run these rows. */
+  kvBytesAfter(a: Activation, count: number): number
+  /** What one session takes in one layer with so many positions. */
+  kvBytesFor(positions: number): number
+  /** Held outside the backend. */
+  bufferBytes(): number
   /** Frees everything that was allocated here. */
   free(): void
 }
@@ -74,7 +81,7 @@ export function createLayers(
     loaded: () => [...layers.keys()].toSorted((a, b) => a - b),
 
     async run(a, count) {
-      const span = Array.from({ length: count }, (_, i) => a.layer + i)
+      const span = spanOf(a, count)
       for (const layer of span) if (!layers.has(layer) && !streamed.has(layer)) notLoaded(layer)
       // Reserved for all layers before the first one computes, so that a full memory leaves every cache as it was.
       const kv = span.map((layer) => caches.open(a.session, layer, a.position, a.rows))
@@ -110,6 +117,9 @@ export function createLayers(
 
     release: caches.release,
     kvBytes: caches.bytes,
+    kvBytesAfter: (a, count) => caches.bytesAfter(a.session, spanOf(a, count), a.position + a.rows),
+    kvBytesFor: caches.bytesFor,
+    bufferBytes: () => result.byteLength,
 
     free() {
       for (const layer of layers.keys()) unload(layer)
@@ -224,6 +234,9 @@ function feedForward(
   backend.swiglu(gate, up, rows * ffnDim)
   backend.matmul(layer.down, gate, rows)
 }
+
+const spanOf = ({ layer }: Activation, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => layer + i)
 
 function notLoaded(layer: number): never {
   throw new EngineError('not-ready', `This device does not hold layer ${layer} yet.`)

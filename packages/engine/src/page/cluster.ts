@@ -90,10 +90,15 @@ export type ClusterState = {
   /** null while measuring. */
   abilities: Abilities | null
   memoryBudgetBytes: number
-  /** Bytes the engine holds now: weights, KV cache, scratch. */
+  /** Bytes the engine holds now: weights, KV cache, scratch, buffers. */
   memoryBytes: number
   /** Most that `memoryBytes` was since the page opened. */
   peakMemoryBytes: number
+  /** Bytes the engine has taken from the browser: WASM memory never shrinks, what was freed in it is used again. */
+  reservedBytes: number
+  /** `memoryBytes` ÷ `memoryBudgetBytes`, now and at most; above 1 for the moment in which a smaller budget is met. */
+  pressure: number
+  peakPressure: number
   /** null while everything fits. */
   streaming: Streaming | null
   /** Bytes of weights and headers fetched since the page opened. */

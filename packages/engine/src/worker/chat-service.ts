@@ -126,8 +126,11 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     try {
       await speak(job, prompt, session)
     } catch (thrown) {
-      // A device came back without its KV cache (a reload): run the conversation again from its beginning, once.
-      if (toEngineError(thrown).code !== 'kv-lost' || job.spoke) throw thrown
+      const { code } = toEngineError(thrown)
+      // Either a device came back without its KV cache (a reload), or other conversations' fill a device's memory.
+      const mayHelp = () => code === 'kv-lost' || (code === 'out-of-memory' && forgetOthers(session))
+      if (job.spoke || !mayHelp()) throw thrown
+      // From its beginning, once.
       session.cached.length = 0
       await speak(job, prompt, session)
     }
@@ -203,6 +206,13 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     do nextSession = (nextSession + 1) & 0xffff
     while (used.has(nextSession))
     return nextSession
+  }
+
+  /** @returns whether there were any */
+  function forgetOthers(session: Session): boolean {
+    const others = [...sessions].filter(([, other]) => other !== session)
+    for (const [key] of others) drop(key)
+    return others.length > 0
   }
 
   function drop(key: string): void {

@@ -57,6 +57,8 @@ export interface Device {
   /** Holds less or more of its part in memory from now on, and goes on answering. */
   setMemoryBudget(bytes: number): void
   streaming(): ReturnType<WeightsHolder['streaming']>
+  /** What its part takes outside the backend's memory. */
+  bufferBytes(): number
   /** Key of the model in use, in the store. */
   modelInUse(): string | null
   close(): void
@@ -164,7 +166,7 @@ export function createDevice(options: DeviceOptions): Device {
     checkProfile(choice, model)
     if (holder?.model.key !== model.key) {
       await holder?.free()
-      const { kvBytesPerPosition, contextLength } = choice.profile
+      const { contextLength } = choice.profile
       const { shelf } = place
       holder = createWeightsHolder({
         model,
@@ -172,7 +174,6 @@ export function createDevice(options: DeviceOptions): Device {
         shelf,
         reader,
         readsAhead,
-        kvBytesPerPosition,
         contextLength,
       })
     }
@@ -191,8 +192,12 @@ export function createDevice(options: DeviceOptions): Device {
     const mine = part
     if (mine?.state !== 'loaded') return
     const { numbered, aborter } = mine
+    // While a person moves the slider, only where it is now counts.
+    const isNewest = () => bytes === budgetBytes && mine === part
     loading = loading
-      .then(() => holder?.hold(holdingOf(numbered.plan, me), bytes, () => {}, aborter.signal))
+      .then(() =>
+        isNewest() ? holder?.hold(holdingOf(numbered.plan, me), bytes, () => {}, aborter.signal) : undefined,
+      )
       .catch((thrown) => fail(mine, toEngineError(thrown)))
       .then(onholding)
   }
@@ -326,6 +331,7 @@ export function createDevice(options: DeviceOptions): Device {
     dropLink,
     setMemoryBudget,
     streaming: () => holder?.streaming() ?? null,
+    bufferBytes: () => holder?.bufferBytes() ?? 0,
     addLink(peer, link) {
       links.get(peer)?.close()
       links.set(peer, link)

@@ -22,6 +22,7 @@ import type { ShardReader } from '../store/shard-reader.ts'
 import { createWorkerReader } from '../store/worker-reader.ts'
 import { createDevice, type Device } from './device.ts'
 import { createHopTimer, type HopTimer } from './hop-times.ts'
+import { createMemoryWatch } from './memory-watch.ts'
 import type { EngineCall, EngineEvent, EngineReport, EngineRequest, StartOptions } from './messages.ts'
 import { inspectModel, type ModelPlace } from './open-model.ts'
 import { measureAbilities } from './profile.ts'
@@ -123,15 +124,14 @@ function createReader(diskBytesPerSec: number | undefined): ShardReader {
 }
 
 function watchMemory(backend: Backend, device: Device, reader: MeasuredReader): void {
-  let peakMemoryBytes = 0
+  const look = createMemoryWatch(backend, device.bufferBytes, () => options.memoryBudgetBytes)
   let last = -1
   setInterval(() => {
-    const memoryBytes = backend.memoryBytes()
+    const memory = look()
     const streaming = device.streaming()
-    if (memoryBytes === last && streaming === null) return
-    last = memoryBytes
-    peakMemoryBytes = Math.max(peakMemoryBytes, memoryBytes)
-    report({ memoryBytes, peakMemoryBytes, streaming: streaming && { ...streaming, ...reader.stats() } })
+    if (memory.pressure === last && streaming === null) return
+    last = memory.pressure
+    report({ ...memory, streaming: streaming && { ...streaming, ...reader.stats() } })
   }, memoryReportMs)
 }
 

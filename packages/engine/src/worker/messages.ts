@@ -70,6 +70,9 @@ export type EngineReport = {
   abilities: Abilities
   memoryBytes: number
   peakMemoryBytes: number
+  reservedBytes: number
+  pressure: number
+  peakPressure: number
   streaming: Streaming | null
   downloadedBytes: number
   storage: StorageView

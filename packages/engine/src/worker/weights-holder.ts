@@ -23,9 +23,6 @@ import { createShardFetcher, type Fetching } from './shard-fetcher.ts'
 import { createUnitStream, type UnitStream } from './unit-stream.ts'
 import { allUnits, sumBytes, unitsOf, type Holding, type Unit } from './units.ts'
 
-/** Of a KV cache: it grows by pages. */
-const pagePositions = 64
-
 export type HolderOptions = {
   model: OpenModel
   backend: Backend
@@ -33,8 +30,7 @@ export type HolderOptions = {
   reader: ShardReader
   /** False reads a streamed layer when it runs and no sooner. */
   readsAhead?: boolean
-  /** K and V of one position in one layer, and how many positions are planned for. */
-  kvBytesPerPosition: number
+  /** Positions of one conversation that are planned for. */
   contextLength: number
 }
 
@@ -58,6 +54,8 @@ export interface WeightsHolder {
   ): Promise<void>
   /** What streams, and how well. */
   streaming: UnitStream['stats']
+  /** Held outside the backend: hidden states and logits. */
+  bufferBytes(): number
   free(): Promise<void>
 }
 
@@ -67,7 +65,7 @@ type Held = { holding: Holding; budgetBytes: number; need: Need; residency: Resi
 type OnProgress = Parameters<WeightsHolder['hold']>[2]
 
 export function createWeightsHolder(options: HolderOptions): WeightsHolder {
-  const { model, backend, shelf, reader, readsAhead = true, kvBytesPerPosition, contextLength } = options
+  const { model, backend, shelf, reader, readsAhead = true, contextLength } = options
   const { config, shards, key } = model
   const { nLayers } = config
   const embedding = tensorOf(shards.head, 'token_embd.weight')
@@ -134,7 +132,7 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
     }
   }
 
-  const plannedKvBytes = ({ layers }: Holding) => layers.length * kvBytesPerPosition * contextLength
+  const plannedKvBytes = (holding: Holding) => holding.layers.length * layers.kvBytesFor(contextLength)
 
   function letGoOf(holding: Holding, { pinned, holdsEmbedding }: Residency<Unit>): void {
     const stays = new Set(pinned.map(({ unit }) => unit))
@@ -205,7 +203,7 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
       try {
         return await settle(attempt, onprogress, signal)
       } catch (thrown) {
-        const less = isOutOfMemory(thrown) ? withHalfPinned(attempt) : null
+        const less = isOutOfMemory(thrown) ? withHalfPinned(attempt, backend.memoryBytes()) : null
         if (!less) throw thrown
         attempt = less
       }
@@ -223,32 +221,32 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
   const resettle = (next: Held) => settleOnLess(next, () => {}, new AbortController().signal)
 
   /** More or longer conversations than were planned for take the place of pinned units. */
-  async function makeRoomForKv(addedBytes: number): Promise<void> {
+  async function makeRoomForKv(wantedBytes: number): Promise<void> {
     if (!held) return
     const { holding, budgetBytes, need, residency } = held
-    const wantedBytes = layers.kvBytes() + addedBytes
-    const pageBytes = holding.layers.length * kvBytesPerPosition * pagePositions
-    if (wantedBytes <= need.kvBytes + pageBytes) return
-    const more = { ...need, kvBytes: wantedBytes + plannedKvBytes(holding) / 8 }
-    const missingBytes = residentBytes(more, residency) - budgetBytes
-    const less = missingBytes > 0 ? givenBack(more, residency, missingBytes) : residency
-    if (!less) {
-      throw new EngineError(
-        'out-of-memory',
-        'The conversations of the room have no room left in the memory that this device offers. Offer more memory in the settings, or start a new chat.',
-      )
+    if (wantedBytes <= need.kvBytes) return
+    // Some more than this step needs, where there is any, so that not every page moves weights.
+    for (const spareBytes of [plannedKvBytes(holding) / 8, 0]) {
+      const more = { ...need, kvBytes: wantedBytes + spareBytes }
+      const missingBytes = residentBytes(more, residency) - budgetBytes
+      const next = { ...held, need: more }
+      if (missingBytes <= 0) return void (held = next)
+      const less = givenBack(more, residency, missingBytes)
+      if (less) return resettle({ ...next, residency: less })
     }
-    if (less === residency) held = { ...held, need: more }
-    else await resettle({ holding, budgetBytes, need: more, residency: less })
+    throw new EngineError(
+      'out-of-memory',
+      'The conversations of the room have no room left in the memory that this device offers. Offer more memory in the settings, or start a new chat.',
+    )
   }
 
   async function runWithRoom(...[a, count]: Parameters<Layers['run']>): ReturnType<Layers['run']> {
-    await makeRoomForKv(a.rows * count * kvBytesPerPosition)
+    await makeRoomForKv(layers.kvBytesAfter(a, count))
     for (;;) {
       try {
         return await layers.run(a, count)
       } catch (thrown) {
-        const less = isOutOfMemory(thrown) && held ? withHalfPinned(held) : null
+        const less = isOutOfMemory(thrown) && held ? withHalfPinned(held, backend.memoryBytes()) : null
         if (!less) throw thrown
         await resettle(less)
       }
@@ -274,6 +272,7 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
     },
     hold: (...what) => inTurn(() => hold(...what)),
     streaming: stream.stats,
+    bufferBytes: () => layers.bufferBytes() + (head ? 4 * config.vocabSize : 0),
     free: () =>
       inTurn(async () => {
         await stopStreaming()
@@ -284,10 +283,17 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
   }
 }
 
-/** For a machine that gives less than the budget allows: no more than that from now on. Null when nothing is pinned. */
-function withHalfPinned({ holding, need, residency }: Held): Held | null {
-  const half = givenBack(need, residency, sumBytes(residency.pinned) / 2) ?? givenBack(need, residency, 1)
-  return half && { holding, need, residency: half, budgetBytes: residentBytes(need, half) }
+/**
+ * For a machine that gave no more than `usedBytes`, whatever the budget allows: that is the budget from now on.
+ *
+ * @returns null when nothing can be given back
+ */
+function withHalfPinned({ need, residency, ...rest }: Held, usedBytes: number): Held | null {
+  const half =
+    givenBack(need, residency, Math.max(1, sumBytes(residency.pinned) / 2)) ?? givenBack(need, residency, 1)
+  if (!half) return null
+  const budgetBytes = Math.min(rest.budgetBytes, Math.max(usedBytes, residentBytes(need, half)))
+  return { ...rest, need, residency: half, budgetBytes }
 }
 
 /** Of the backend, or of an array outside of it. */
