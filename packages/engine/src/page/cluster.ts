@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { DeviceId, PlanRequest } from '@hearth/halda'
+import type { BytesByType, DeviceId, PlanRequest, Slowdown } from '@hearth/halda'
 import type { EngineError, ErrorCode } from '../errors.ts'
 import type { ChatEvent, ChatMessage, GenerateOptions, RoomView } from '../protocol.ts'
 
@@ -25,16 +25,23 @@ export type MissingFeature = {
   message: string
 }
 
-/** What this device measured about itself. */
+/** What this device measured about itself; `DeviceProfile` of @hearth/halda says what the figures mean. */
 export type Abilities = {
   /** "WASM, relaxed SIMD, 2 threads" */
   compute: string
   threads: number
-  /** Rate of reading and multiplying weights, by type. */
-  weightBytesPerSec: Record<string, number>
+  weightBytesPerSec: BytesByType
+  prefillBytesPerSec: BytesByType
+  layerFixedMs: number
+  kvAppendMs: number
+  headFixedMs: number
+  kvReadBytesPerSec: number
   diskReadBytesPerSec: number
   diskWriteBytesPerSec: number
+  diskMeasured: 'warm' | 'streamed'
   measuredAtMs: number
+  /** What makes it slower than these figures now; the planner is told the slower ones. */
+  slowdown: Slowdown | null
 }
 
 /** Layers that do not fit this device's memory and are read from its store each time they run. */

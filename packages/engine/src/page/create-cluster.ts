@@ -11,6 +11,7 @@ import { maxNameChars, protocolVersion, type ChatEvent, type FromServer } from '
 import type { EngineEvent, EngineReport } from '../worker/messages.ts'
 import { createAnswers } from './answers.ts'
 import type { Cluster, ClusterState, CreateClusterOptions, OfferedModel } from './cluster.ts'
+import { watchConditions } from './conditions.ts'
 import { claimDeviceId, defaultName } from './device-id.ts'
 import { startEngineWorker, type EngineWorker } from './engine-worker.ts'
 import { defaultMemoryBudget, missingFeatures } from './features.ts'
@@ -130,6 +131,10 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       onEngineStopped,
     )
   }
+
+  const unwatch = isAble
+    ? watchConditions((conditions) => engine?.send({ type: 'conditions', conditions }))
+    : () => {}
 
   // ── the room ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -298,6 +303,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     newRoom,
     close() {
       leave()
+      unwatch()
       engine?.close()
     },
   }

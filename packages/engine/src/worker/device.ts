@@ -46,6 +46,8 @@ export type DeviceOptions = {
   onchat(event: ChatEvent): void
   /** What the device holds has changed. */
   onholding(): void
+  /** It ran layers for one token, all of them from memory. */
+  onran?(run: { layers: number; position: number; ms: number }): void
 }
 
 export interface Device {
@@ -91,6 +93,7 @@ export function createDevice(options: DeviceOptions): Device {
     sendControl,
     onchat,
     onholding,
+    onran,
   } = options
   const links = new Map<DeviceId, Link>()
   const questions = createOwnQuestions(onchat)
@@ -225,12 +228,19 @@ export function createDevice(options: DeviceOptions): Device {
     const { numbered, choice } = mine
     const { plan } = numbered
     if (!ringDevices(plan).has(me)) return
+    const timedRun: typeof layers.run = async (a, count) => {
+      const startMs = performance.now()
+      const out = await layers.run(a, count)
+      const isAlike = a.rows === 1 && holder?.streaming() === null
+      if (isAlike) onran?.({ layers: count, position: a.position, ms: performance.now() - startMs })
+      return out
+    }
     const ring = joinRing({
       me,
       numbered,
       dim: model.config.dim,
       dtype,
-      layers,
+      layers: { ...layers, run: timedRun },
       linkTo: (device) => links.get(device),
       onfailed(session, error) {
         if (plan.head === me) ring.fail(error, session)

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { DeviceProfile } from '@hearth/halda'
 import { createReferenceBackend } from '../backend/reference.ts'
 import type { Backend } from '../backend/backend.ts'
 import { createMeasuredBackend } from '../backend/wasm-thread-count.ts'
@@ -18,14 +17,16 @@ import { removeModel, storedModels } from '../store/inventory.ts'
 import { createOpfsStore } from '../store/opfs-store.ts'
 import type { Shelf } from '../store/piece-writer.ts'
 import { createMeasuredReader, type MeasuredReader } from '../store/measured-reader.ts'
-import type { ShardReader } from '../store/shard-reader.ts'
 import { createWorkerReader } from '../store/worker-reader.ts'
 import { createDevice, type Device } from './device.ts'
 import { createHopTimer, type HopTimer } from './hop-times.ts'
 import { createMemoryWatch } from './memory-watch.ts'
 import type { EngineCall, EngineEvent, EngineReport, EngineRequest, StartOptions } from './messages.ts'
 import { inspectModel, type ModelPlace } from './open-model.ts'
-import { measureAbilities } from './profile.ts'
+import type { LentReader } from './profile/disk-speed.ts'
+import { createKeptMeasurements } from './profile/kept-measurements.ts'
+import { measureDevice, measureForModel } from './profile/measure.ts'
+import { createOwnProfile, type OwnProfile } from './profile/own-profile.ts'
 
 const memoryReportMs = 200
 const maxThreads = 8
@@ -33,17 +34,22 @@ const maxThreads = 8
 const post = (event: EngineEvent) => postMessage(event)
 const report = (changes: Partial<EngineReport>) => post({ type: 'report', report: changes })
 
-type Engine = { device: Device; backend: Backend; place: ModelPlace; shelf: Shelf; hops: HopTimer }
+type Engine = {
+  device: Device
+  backend: Backend
+  place: ModelPlace
+  shelf: Shelf
+  hops: HopTimer
+  profile: OwnProfile
+}
 
 let engine: Promise<Engine> | null = null
-let options: StartOptions
-let profile: DeviceProfile | null = null
+let budgetBytes = 0
 
 addEventListener('message', ({ data: request }: MessageEvent<EngineRequest>) => {
   if (request.type === 'start') {
-    options = request.options
-    engine = start(options)
-    engine.then(measure).catch(problem)
+    engine = start(request.options)
+    engine.then(({ profile }) => profile.start()).catch(problem)
     return
   }
   engine
@@ -70,6 +76,7 @@ async function start({
   diskBytesPerSec,
   readsAhead = true,
 }: StartOptions): Promise<Engine> {
+  budgetBytes = memoryBudgetBytes
   const backend = kind === 'reference' ? await createReferenceBackend() : await createFastBackend(wanted)
   const shelf = { store: await createOpfsStore(), catalogue: await createIdbCatalogue() }
   let downloadedBytes = 0
@@ -82,7 +89,7 @@ async function start({
       report({ downloadedBytes })
     },
   }
-  const reader = createMeasuredReader(createReader(diskBytesPerSec))
+  const reader = createMeasuredReader(openReader(diskBytesPerSec).reader)
   const device = createDevice({
     me,
     dtype,
@@ -95,16 +102,34 @@ async function start({
     sendControl: (to, message) => post({ type: 'control', to, message }),
     onchat: (event) => post({ type: 'chat', event }),
     onholding: () => void reportStorage(shelf, device),
+    onran: (run) => profile.noteRun(run),
   })
   const hops = createHopTimer({
     me,
     dtype,
     tell: (to, times) => post({ type: 'control', to, message: { type: 'hop-times', times } }),
-    onchange: () => profile && tellProfile({ ...profile, ...hopsOf(hops) }),
+    onchange: () => profile.hopsChanged(),
   })
-  watchMemory(backend, device, reader)
+  const profile = createOwnProfile({
+    me,
+    backend,
+    memoryBytes: memoryBudgetBytes,
+    kept: createKeptMeasurements({
+      browser: navigator.userAgent,
+      compute: backend.detail,
+      diskBytesPerSec: diskBytesPerSec ?? null,
+    }),
+    measureDevice: (mostBytes) =>
+      measureDevice(backend, shelf.store, () => openReader(diskBytesPerSec), mostBytes),
+    measureForModel: (model, mostBytes) => measureForModel(backend, model, mostBytes),
+    hops: () => ({ times: hops.times(), assumedMs: hops.assumedMs() }),
+    tell: (told) => post({ type: 'to-server', message: { type: 'profile', profile: told } }),
+    report: (abilities) => report({ abilities }),
+    onproblem: problem,
+  })
+  watchMemory(backend, device, reader, profile)
   void reportStorage(shelf, device)
-  return { device, backend, place, shelf, hops }
+  return { device, backend, place, shelf, hops, profile }
 }
 
 /** With as many threads as help, unless told how many. */
@@ -115,16 +140,16 @@ function createFastBackend(threads: number | undefined): Promise<Backend> {
   return createMeasuredBackend(host, { maxThreads: Math.min(maxThreads, navigator.hardwareConcurrency) })
 }
 
-function createReader(diskBytesPerSec: number | undefined): ShardReader {
+function openReader(diskBytesPerSec: number | undefined): LentReader {
   const worker = new Worker(new URL('../store/reader-worker.ts', import.meta.url), {
     type: 'module',
     name: 'storage',
   })
-  return createWorkerReader(worker, diskBytesPerSec)
+  return { reader: createWorkerReader(worker, diskBytesPerSec), end: () => worker.terminate() }
 }
 
-function watchMemory(backend: Backend, device: Device, reader: MeasuredReader): void {
-  const look = createMemoryWatch(backend, device.bufferBytes, () => options.memoryBudgetBytes)
+function watchMemory(backend: Backend, device: Device, reader: MeasuredReader, profile: OwnProfile): void {
+  const look = createMemoryWatch(backend, device.bufferBytes, () => budgetBytes)
   let last = -1
   setInterval(() => {
     const memory = look()
@@ -132,39 +157,16 @@ function watchMemory(backend: Backend, device: Device, reader: MeasuredReader): 
     if (memory.pressure === last && streaming === null) return
     last = memory.pressure
     report({ ...memory, streaming: streaming && { ...streaming, ...reader.stats() } })
+    profile.noteReads(reader.stats())
   }, memoryReportMs)
 }
 
-async function measure({ backend, shelf, hops }: Engine): Promise<void> {
-  const abilities = await measureAbilities(backend, shelf.store)
-  report({ abilities })
-  const { weightBytesPerSec, diskReadBytesPerSec } = abilities
-  const { device, memoryBudgetBytes: memoryBytes } = options
-  tellProfile({
-    device,
-    memoryBytes,
-    weightBytesPerSec,
-    diskReadBytesPerSec,
-    ...hopsOf(hops),
-  })
-}
-
-function hopsOf(timer: HopTimer): Pick<DeviceProfile, 'hopMs' | 'hops' | 'defaultHopMs'> {
-  const hops = timer.times()
-  const hopMs = Object.fromEntries(Object.entries(hops).map(([peer, { rowMs }]) => [peer, rowMs]))
-  return { hopMs, hops, defaultHopMs: timer.assumedMs() }
-}
-
-function tellProfile(next: DeviceProfile): void {
-  profile = next
-  post({ type: 'to-server', message: { type: 'profile', profile: next } })
-}
-
 function handle(running: Engine, request: Exclude<EngineRequest, { type: 'start' }>): void {
-  const { device, hops } = running
+  const { device, hops, profile } = running
   switch (request.type) {
     case 'room':
       hops.follow(request.room)
+      profile.follow(request.room)
       return device.follow(request.room)
     case 'channel': {
       const { peer, channel } = request
@@ -182,10 +184,11 @@ function handle(running: Engine, request: Exclude<EngineRequest, { type: 'start'
       if (request.message.type === 'hop-times') return hops.receive(request.from, request.message.times)
       return device.receiveControl(request.from, request.message)
     case 'budget':
-      options = { ...options, memoryBudgetBytes: request.memoryBudgetBytes }
-      device.setMemoryBudget(request.memoryBudgetBytes)
-      if (profile) tellProfile({ ...profile, memoryBytes: request.memoryBudgetBytes })
-      return
+      budgetBytes = request.memoryBudgetBytes
+      device.setMemoryBudget(budgetBytes)
+      return profile.setMemory(budgetBytes)
+    case 'conditions':
+      return profile.setConditions(request.conditions)
     case 'ask':
       return device.ask(request.request)
     default:
@@ -211,7 +214,7 @@ async function perform(running: Engine, call: EngineCall): Promise<ModelChoice |
   const { device, place, shelf } = running
   if (call.type === 'inspect') return inspectModel(call.source, place)
   if (call.type === 'measure') {
-    await measure(running)
+    await running.profile.measureAgain()
     running.hops.measure()
   } else {
     if (call.model === device.modelInUse()) {

@@ -16,6 +16,7 @@ import type {
 } from '../protocol.ts'
 import type { DataChannel } from '../ring/channel-link.ts'
 import type { Dtype } from '../wire.ts'
+import type { Conditions } from './profile/slowdown.ts'
 
 export type StartOptions = {
   device: DeviceId
@@ -43,6 +44,8 @@ export type EngineRequest =
   | { type: 'peer-closed'; peer: DeviceId }
   | { type: 'control'; from: DeviceId; message: ControlMessage }
   | { type: 'budget'; memoryBudgetBytes: number }
+  /** Whenever the page sees a change in them. */
+  | { type: 'conditions'; conditions: Conditions }
   | { type: 'ask'; request: ChatRequest }
   | EngineCall
 

@@ -1,0 +1,166 @@
+/**
+ * What this device tells of itself: measured or remembered, for the model that the room runs, and kept true while it
+ * works: how fast layers really stream, whether it is out of sight, low on battery or warm.
+ *
+ * @module
+ */
+import type { DeviceId, DeviceProfile, HopTimes, ModelProfile } from '@hearth/halda'
+import type { Backend } from '../../backend/backend.ts'
+import type { Abilities } from '../../page/cluster.ts'
+import type { RoomView } from '../../protocol.ts'
+import type { ReaderStats } from '../../store/measured-reader.ts'
+import type { KeptMeasurements } from './kept-measurements.ts'
+import type { ComputeSpeed, MeasuredDevice } from './measure.ts'
+import { createHeat, slowdownOf, slowed, type Conditions } from './slowdown.ts'
+
+/** So much must have streamed before its rate takes the place of the measured one. */
+const streamedBytes = 256e6
+/** Rates are told anew when they changed by this much. */
+const worthTelling = 0.15
+
+export type OwnProfileOptions = {
+  me: DeviceId
+  backend: Pick<Backend, 'detail' | 'threads' | 'memoryBytes'>
+  memoryBytes: number
+  kept: KeptMeasurements
+  /** Both within so much memory. */
+  measureDevice(mostBytes: number): Promise<MeasuredDevice>
+  measureForModel(model: ModelProfile, mostBytes: number): Promise<ComputeSpeed>
+  /** Hop times, and what to assume of devices that they do not name. */
+  hops(): { times: Record<DeviceId, HopTimes>; assumedMs: number }
+  /** To the server. */
+  tell(profile: DeviceProfile): void
+  /** A measurement that nobody waits for went wrong. */
+  onproblem(thrown: unknown): void
+  /** To the page. */
+  report(abilities: Abilities): void
+}
+
+export interface OwnProfile {
+  /** Measures, unless a measurement of this browser is less than a day old. */
+  start(): Promise<void>
+  /** Measures for the room's model, once for each. */
+  follow(room: RoomView): void
+  measureAgain(): Promise<void>
+  setMemory(bytes: number): void
+  setConditions(conditions: Conditions): void
+  /** This device ran layers for one token behind so many others. */
+  noteRun(run: { layers: number; position: number; ms: number }): void
+  noteReads(stats: ReaderStats): void
+  hopsChanged(): void
+}
+
+export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
+  const { me, backend, kept, measureDevice, measureForModel, hops, tell, report, onproblem } = options
+  const heat = createHeat()
+  let memoryBytes = options.memoryBytes
+  let conditions: Conditions = { isHidden: false, isBatteryLow: false }
+  let device: MeasuredDevice | null = null
+  let model: ModelProfile | null = null
+  let forModel: (ComputeSpeed & { measuredAtMs: number }) | null = null
+  let streamedBytesPerSec: number | null = null
+  let told = ''
+  /** One measurement at a time. */
+  let measuring: Promise<unknown> = Promise.resolve()
+
+  const deviceKey = 'device'
+  const keyOf = ({ name, nLayers, dim, outputBytes, layerBytes }: ModelProfile) =>
+    `model ${JSON.stringify([name, nLayers, dim, layerBytes[0], outputBytes])}`
+
+  /** The budget holds while measuring, too; half of what is left, as caches and scratch come on top. */
+  const spareBytes = () => (memoryBytes - backend.memoryBytes()) / 2
+
+  function inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = measuring.then(act)
+    measuring = result.catch(() => {})
+    return result
+  }
+
+  async function measureAll(afresh: boolean): Promise<void> {
+    const known = afresh ? null : await kept.get<MeasuredDevice>(deviceKey)
+    device = known ?? (await measureDevice(spareBytes()))
+    if (!known) await kept.put(deviceKey, device)
+    if (afresh) streamedBytesPerSec = null
+    update()
+    if (model) await measureModel(model, afresh)
+  }
+
+  async function measureModel(wanted: ModelProfile, afresh: boolean): Promise<void> {
+    const key = keyOf(wanted)
+    const known = afresh ? null : await kept.get<ComputeSpeed & { measuredAtMs: number }>(key)
+    const measured = known ?? { ...(await measureForModel(wanted, spareBytes())), measuredAtMs: Date.now() }
+    if (!known) await kept.put(key, measured)
+    if (model !== wanted) return
+    forModel = measured
+    update()
+  }
+
+  /** Tells what is known now, if it is news. */
+  function update(): void {
+    if (!device) return
+    const slowdown = slowdownOf(conditions, heat.factor())
+    const { times, assumedMs } = hops()
+    const speed = {
+      ...device,
+      ...forModel,
+      weightBytesPerSec: { ...device.weightBytesPerSec, ...forModel?.weightBytesPerSec },
+      prefillBytesPerSec: { ...device.prefillBytesPerSec, ...forModel?.prefillBytesPerSec },
+      diskReadBytesPerSec: streamedBytesPerSec ?? device.diskReadBytesPerSec,
+      diskMeasured: streamedBytesPerSec === null ? ('warm' as const) : ('streamed' as const),
+    }
+    const profile = slowed(
+      {
+        device: me,
+        memoryBytes,
+        ...speed,
+        hopMs: Object.fromEntries(Object.entries(times).map(([peer, { rowMs }]) => [peer, rowMs])),
+        hops: times,
+        defaultHopMs: assumedMs,
+      },
+      slowdown,
+    )
+    const news = JSON.stringify(profile)
+    if (news === told) return
+    told = news
+    report({ compute: backend.detail, threads: backend.threads, ...speed, slowdown: slowdown ?? null })
+    tell(profile)
+  }
+
+  return {
+    start: () => inTurn(() => measureAll(false)),
+    follow({ choice }) {
+      const next = choice?.profile ?? null
+      if (next === null || (model && keyOf(next) === keyOf(model))) return
+      model = next
+      forModel = null
+      heat.reset()
+      inTurn(async () => {
+        if (device && model === next) await measureModel(next, false)
+      }).catch(onproblem)
+    },
+    measureAgain: () => inTurn(() => measureAll(true)),
+    setMemory(bytes) {
+      memoryBytes = bytes
+      update()
+    },
+    setConditions(next) {
+      conditions = next
+      update()
+    },
+    noteRun({ layers, position, ms }) {
+      const { kvReadBytesPerSec } = forModel ?? device ?? {}
+      if (!model || !kvReadBytesPerSec) return
+      const before = heat.factor()
+      heat.note(ms / layers - (position * model.kvBytesPerPosition * 1000) / kvReadBytesPerSec)
+      if (heat.factor() !== before) update()
+    },
+    noteReads({ readBytes, readingMs }) {
+      if (readBytes < streamedBytes || readingMs === 0) return
+      const bytesPerSec = Math.round((readBytes * 1000) / readingMs)
+      if (Math.abs(bytesPerSec / (streamedBytesPerSec ?? Infinity) - 1) < worthTelling) return
+      streamedBytesPerSec = bytesPerSec
+      update()
+    },
+    hopsChanged: update,
+  }
+}
