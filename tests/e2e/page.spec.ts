@@ -111,6 +111,40 @@ test('a conversation streams, can be stopped and asked again, and outlives a rel
   await expect(device.getByRole('textbox', { name: 'Message' })).toBeFocused()
 })
 
+test('the page says what a token should take, why, and what it took', async ({ host, device }) => {
+  await chooseDemo(device, host.url)
+  await device.getByRole('button', { name: 'Room' }).click()
+  const forecast = device.getByTestId('forecast')
+  await expect(forecast).toContainText(/Expected: [\d.]+ ms per token/)
+  await expect(device.getByTestId('measured')).toHaveCount(0)
+  await device.getByText('Why this way?').click()
+  const reason = device.getByTestId('reason')
+  await expect(reason).toContainText('100 % of the time')
+  await expect(reason).toContainText('Without it the model does not fit')
+  await device.getByRole('button', { name: 'Chat', exact: true }).click()
+  await ask(device, 'Tell me a story about a fox')
+  await expect(device.getByTestId('answer')).toHaveAttribute('data-state', 'done')
+  const tpotMs = await device.getByTestId('answer-stats').getAttribute('data-tpot-ms')
+  await expect(device.getByTestId('measured')).toHaveAttribute('data-measured-ms', tpotMs!)
+})
+
+test('what was measured is kept for the next visit, until a person asks anew', async ({ host, device }) => {
+  const measuredAtMs = async () => {
+    await device.getByRole('button', { name: 'Settings' }).click()
+    const at = Number(await device.getByTestId('measured-at').getAttribute('data-measured-at-ms'))
+    expect(at).toBeGreaterThan(0)
+    return at
+  }
+  await device.goto(`${host.url}/?threads=1`)
+  const first = await measuredAtMs()
+  await device.reload()
+  expect(await measuredAtMs()).toBe(first)
+  await device.getByRole('button', { name: 'Measure again' }).click()
+  await expect(device.getByRole('button', { name: 'Measure again' })).toBeEnabled({ timeout: 20_000 })
+  const again = Number(await device.getByTestId('measured-at').getAttribute('data-measured-at-ms'))
+  expect(again).toBeGreaterThan(first)
+})
+
 test('nothing is wider than a small phone', async ({ host, device }) => {
   const widest = () => device.evaluate(() => document.documentElement.scrollWidth)
   await device.goto(host.url)

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { createEffect, createMemo, on, onCleanup } from 'solid-js'
+import { createEffect, createMemo, createSignal, on, onCleanup } from 'solid-js'
 import { createStore, unwrap } from 'solid-js/store'
 import { sentenceOf, type Cluster } from './cluster.ts'
+import { recordAfter, type TrackRecord } from './track-record.ts'
 import { fromText, isRunning, messagesFor, newConversation, toText, turnAfter } from './conversation.ts'
 
 const storageKey = 'hearth.conversation'
@@ -19,6 +20,7 @@ export function createChat(cluster: Cluster, options: ChatOptions, storage: Stor
   const [conversation, setConversation] = createStore(
     fromText(storage?.getItem(storageKey) ?? null) ?? newConversation(),
   )
+  const [record, setRecord] = createSignal<TrackRecord | null>(null)
   let running: AbortController | null = null
   const busy = createMemo(() => isRunning(conversation.turns.at(-1)))
 
@@ -50,7 +52,10 @@ export function createChat(cluster: Cluster, options: ChatOptions, storage: Stor
         topP: 0.95,
         seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
       }
+      const plan = cluster.state().room?.numbered?.number
       for await (const event of cluster.generate(chat, messages, sampling, controller.signal)) {
+        if (event.type === 'done' && plan !== undefined)
+          setRecord((before) => recordAfter(before, plan, event.stats))
         if (isStillThere()) setConversation('turns', index, (turn) => turnAfter(turn, event))
       }
       if (isStillThere() && isRunning(conversation.turns[index])) end({ is: 'stopped' })
@@ -70,6 +75,8 @@ export function createChat(cluster: Cluster, options: ChatOptions, storage: Stor
 
   return {
     turns: () => conversation.turns,
+    /** How long the last answers really took; null before the first. */
+    record,
     /** True while an answer is awaited or streams. */
     busy,
     ask,

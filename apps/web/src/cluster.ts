@@ -22,7 +22,7 @@ export type {
   Readiness,
   RoomView,
 } from '@hearth/engine'
-export type { DeviceId, PlanRequest } from '@hearth/halda'
+export type { DeviceId, HopTimes, PlanRequest, Slowdown } from '@hearth/halda'
 
 declare global {
   interface Window {

@@ -17,6 +17,10 @@ const storage = availableStorage()
 
 // Another room's link opened in this tab changes the fragment alone, and the browser loads no page for that.
 window.addEventListener('hashchange', () => location.reload())
+// A page that the browser had put aside has said goodbye to the others (Safari 18 does that in spite of WebRTC).
+window.addEventListener('pageshow', ({ persisted }) => {
+  if (persisted) location.reload()
+})
 
 function Root(): JSX.Element {
   const [cluster, setCluster] = createSignal<Cluster>()

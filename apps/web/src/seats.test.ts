@@ -80,6 +80,7 @@ describe('seats around the hearth', () => {
 
   it('say which layers they run, over all rounds', () => {
     const [head, own] = seats(view(alice, ready), view(bob, ready))
+    expect([head?.slowdown, own?.slowdown]).toEqual([null, null])
     expect([head?.layerRanges, head?.layers, head?.sentence]).toEqual([
       '0-1,5-5',
       3,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { ClusterState, DeviceId, DeviceView, RoomView } from './cluster.ts'
+import type { ClusterState, DeviceId, DeviceView, RoomView, Slowdown } from './cluster.ts'
 import { bytesInWords } from './words.ts'
 
 export type SeatPhase = 'idle' | 'loading' | 'ready' | 'failed' | 'away'
@@ -24,6 +24,8 @@ export type Seat = {
   progress: number
   /** How this device reaches it; null for this device itself and before the first attempt. */
   link: 'connecting' | 'open' | 'failed' | null
+  /** What makes it slower than it measured; null when nothing does. */
+  slowdown: Slowdown | null
   /** What it does, for a person. */
   sentence: string
 }
@@ -61,6 +63,7 @@ function seatOf(view: DeviceView, room: RoomView, state: Pick<ClusterState, 'dev
     progress:
       status.phase === 'loading' && status.totalBytes > 0 ? status.loadedBytes / status.totalBytes : 0,
     link: isThisDevice ? null : (state.links[device] ?? null),
+    slowdown: view.profile?.slowdown ?? null,
   }
   return { ...seat, sentence: sentenceOf(seat, view, room) }
 }

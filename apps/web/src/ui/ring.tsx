@@ -1,11 +1,12 @@
 import { createMemo, For, Index, Show, type JSX } from 'solid-js'
 import type { Seat } from '../seats.ts'
+import { countInWords } from '../words.ts'
 import { emberOutline, flameOutline } from './flame-outline.ts'
 import './ring.css'
 
 const width = 360
-const height = 262
-const centre = { x: width / 2, y: 130 }
+const height = 290
+const centre = { x: width / 2, y: 144 }
 const radius = { x: 132, y: 88 }
 /** Above this many, names would overlap; the list beside the picture has them all. */
 const mostNames = 8
@@ -72,6 +73,7 @@ export function Ring(props: { seats: Seat[]; burning: boolean; working: boolean 
 }
 
 function SeatPicture(props: { seat: Seat; place: Place; radius: number; named: boolean }): JSX.Element {
+  const isAbove = () => props.place.y < centre.y
   return (
     <g
       class={`seat ${props.seat.phase}`}
@@ -99,9 +101,17 @@ function SeatPicture(props: { seat: Seat; place: Place; radius: number; named: b
       </Show>
       <Show when={props.named}>
         {/* Away from the fire: above the upper seats, below the lower ones. */}
-        <text class="seat-name" y={props.place.y < centre.y ? -props.radius - 8 : props.radius + 18}>
+        <text
+          class="seat-name"
+          y={isAbove() ? -props.radius - (props.seat.layers > 0 ? 23 : 8) : props.radius + 18}
+        >
           {shortName(props.seat)}
         </text>
+        <Show when={props.seat.layers > 0}>
+          <text class="seat-layers" y={isAbove() ? -props.radius - 8 : props.radius + 33}>
+            {countInWords(props.seat.layers, 'layer', 'layers')}
+          </text>
+        </Show>
       </Show>
     </g>
   )

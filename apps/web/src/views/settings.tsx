@@ -1,5 +1,6 @@
 import { createSignal, createUniqueId, For, Show, type JSX } from 'solid-js'
-import { sentenceOf } from '../cluster.ts'
+import { sentenceOf, type HopTimes } from '../cluster.ts'
+import { slowdownInWords } from '../forecast.ts'
 import { usePage } from '../page.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { Problem } from '../ui/problem.tsx'
@@ -156,32 +157,52 @@ function Measurements(): JSX.Element {
       <h3 id="measured-title">What it measured</h3>
       <Show when={state.abilities} fallback={<p class="muted small">Measuring…</p>}>
         {(abilities) => (
-          <details>
-            <summary>{abilities().compute}</summary>
-            <dl class="facts small">
-              <For each={Object.entries(abilities().weightBytesPerSec)}>
-                {([type, bytesPerSec]) => (
-                  <>
-                    <dt>{type}</dt>
-                    <dd>{bytesInWords(bytesPerSec)} of weights per second</dd>
-                  </>
-                )}
-              </For>
-              <dt>Disk</dt>
-              <dd>
-                reads {bytesInWords(abilities().diskReadBytesPerSec)}/s, writes{' '}
-                {bytesInWords(abilities().diskWriteBytesPerSec)}/s
-              </dd>
-              <For each={hopsOf(state)}>
-                {({ name, hopMs }) => (
-                  <>
-                    <dt dir="auto">To {name}</dt>
-                    <dd>{msDigits(hopMs)} ms a hop</dd>
-                  </>
-                )}
-              </For>
-            </dl>
-          </details>
+          <>
+            <p class="muted small" data-testid="measured-at" data-measured-at-ms={abilities().measuredAtMs}>
+              Measured {new Date(abilities().measuredAtMs).toLocaleString('en')}; kept for a day.
+              <Show when={abilities().slowdown}>{(slowdown) => <> {slowdownInWords(slowdown())}</>}</Show>
+            </p>
+            <details>
+              <summary>{abilities().compute}</summary>
+              <dl class="facts small">
+                <For each={Object.entries(abilities().weightBytesPerSec)}>
+                  {([type, bytesPerSec]) => (
+                    <>
+                      <dt>{type}</dt>
+                      <dd>
+                        {bytesInWords(bytesPerSec)}/s of weights, one token at a time;{' '}
+                        {bytesInWords(abilities().prefillBytesPerSec[type] ?? 0)}/s while it reads a question
+                      </dd>
+                    </>
+                  )}
+                </For>
+                <dt>Each layer</dt>
+                <dd>{msDigits(abilities().layerFixedMs)} ms besides its weights</dd>
+                <dt>Memory of a chat</dt>
+                <dd>{bytesInWords(abilities().kvReadBytesPerSec)}/s</dd>
+                <dt>Storage</dt>
+                <dd>
+                  reads {bytesInWords(abilities().diskReadBytesPerSec)}/s{' '}
+                  {abilities().diskMeasured === 'warm'
+                    ? '(what was just written: at best)'
+                    : '(as layers really came)'}
+                  , writes {bytesInWords(abilities().diskWriteBytesPerSec)}/s
+                </dd>
+                <For each={hopsOf(state)}>
+                  {({ name, hop }) => (
+                    <>
+                      <dt dir="auto">To {name}</dt>
+                      <dd>
+                        {msDigits(hop.rowMs)} ms a hop, nine of ten within {msDigits(hop.rowP90Ms)} ms;{' '}
+                        {msDigits(hop.chunkMs)} ms with a part of a question
+                        {hop.lateShare > 0 ? `; ${Math.ceil(100 * hop.lateShare)} % come late` : ''}
+                      </dd>
+                    </>
+                  )}
+                </For>
+              </dl>
+            </details>
+          </>
         )}
       </Show>
       <Show when={problem()}>{(sentence) => <Problem sentence={sentence()} />}</Show>
@@ -192,11 +213,11 @@ function Measurements(): JSX.Element {
   )
 }
 
-function hopsOf({ device, room }: ReturnType<typeof usePage>['state']): { name: string; hopMs: number }[] {
-  const hops = room?.devices.find((view) => view.device === device)?.profile?.hopMs ?? {}
-  return Object.entries(hops).flatMap(([other, hopMs]) => {
+function hopsOf({ device, room }: ReturnType<typeof usePage>['state']): { name: string; hop: HopTimes }[] {
+  const hops = room?.devices.find((view) => view.device === device)?.profile?.hops ?? {}
+  return Object.entries(hops).flatMap(([other, hop]) => {
     const name = room?.devices.find((view) => view.device === other)?.name
-    return name === undefined ? [] : [{ name, hopMs }]
+    return name === undefined ? [] : [{ name, hop }]
   })
 }
 

@@ -132,6 +132,10 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     )
   }
 
+  /** The others need not wait for a silence to know that this page is gone; the server keeps its seat for a reload. */
+  const onPageHide = () => session?.mesh?.close()
+  addEventListener('pagehide', onPageHide)
+
   const unwatch = isAble
     ? watchConditions((conditions) => engine?.send({ type: 'conditions', conditions }))
     : () => {}
@@ -304,6 +308,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     close() {
       leave()
       unwatch()
+      removeEventListener('pagehide', onPageHide)
       engine?.close()
     },
   }
