@@ -41,6 +41,7 @@ function createPair() {
         expect(peer).not.toBe(me)
         other().receive(me, times)
       },
+      isBusy: () => false,
       onchange: () => {},
     })
   const timers: Record<DeviceId, ReturnType<typeof createHopTimer>> = {

@@ -2,7 +2,7 @@
  * How long a hop to every other device takes, measured with probes over the ring's own channels, from worker to worker.
  *
  * Of a pair one end measures and tells the other. It does so in bursts, while neither of the two measures its kernels or
- * loads layers and no answer runs; the burst with the lowest median stands, since whatever else a device does makes a
+ * loads layers and no answer runs; of three bursts the lowest median stands, since whatever else a device does makes a
  * hop longer, and an answer does not wait for that. In rooms of more than eight devices each measures the seven that
  * follow it in the order of ids; for all others the median of what it knows is assumed (`defaultHopMs`).
  *
@@ -25,8 +25,8 @@ const rowProbes = 15
 const chunkProbes = 5
 /** Between two probes, as in an answer a device rests while the others compute: threads that sleep wake up slowly. */
 const restMs = 20
-/** A second burst some time later, not at the same moment everywhere. */
-const burstsAfterMs = [0, 3000]
+/** Not at the same moment everywhere. */
+const burstsAfterMs = [0, 3000, 8000]
 const burstSpreadMs = 2000
 /** No frame for so long, and no answer runs. */
 const quietMs = 400
@@ -40,6 +40,8 @@ export type HopTimesOptions = {
   dtype: Dtype
   /** To the other end of a pair. */
   tell(peer: DeviceId, times: HopTimes): void
+  /** Whether this device measures its kernels. */
+  isBusy(): boolean
   onchange(): void
 }
 
@@ -48,8 +50,9 @@ type Pair = {
   times: HopTimes | null
   /** When bursts are due, as performance.now(). */
   dueAtMs: number[]
-  /** Asked for anew: the next burst replaces what is known. */
-  afresh: boolean
+  /** Asked for anew, or of another width: the next burst replaces what is known of rows, and of chunks. */
+  isRowStale: boolean
+  isChunkStale: boolean
 }
 
 export interface HopTimer {
@@ -66,7 +69,7 @@ export interface HopTimer {
   assumedMs(): number
 }
 
-export function createHopTimer({ me, dtype, tell, onchange }: HopTimesOptions): HopTimer {
+export function createHopTimer({ me, dtype, tell, isBusy, onchange }: HopTimesOptions): HopTimer {
   const pairs = new Map<DeviceId, Pair>()
   let room: RoomView | null = null
   let dim = usualDim
@@ -98,6 +101,7 @@ export function createHopTimer({ me, dtype, tell, onchange }: HopTimesOptions): 
 
   /** Neither this device nor the other measures or loads, as the server last told. */
   const isFree = (peer: DeviceId) =>
+    !isBusy() &&
     [me, peer].every((id) => {
       const view = room?.devices.find(({ device }) => device === id)
       return view?.presence === 'here' && view.profile !== null && view.status.phase !== 'loading'
@@ -108,10 +112,16 @@ export function createHopTimer({ me, dtype, tell, onchange }: HopTimesOptions): 
     // Disturbed: it is still due.
     if (times === 'disturbed' || pairs.get(peer) !== pair) return
     pair.dueAtMs.shift()
-    if (times === null || (!pair.afresh && pair.times && pair.times.rowMs <= times.rowMs)) return
-    pair.times = times
-    pair.afresh = false
-    tell(peer, times)
+    if (times === null) return
+    const known = pair.times
+    const takesRow = pair.isRowStale || !known || times.rowMs < known.rowMs
+    const takesChunk = pair.isChunkStale || !known || times.chunkMs < known.chunkMs
+    if (!takesRow && !takesChunk) return
+    const { rowMs, rowP90Ms } = takesRow ? times : known!
+    const { chunkMs, chunkP90Ms } = takesChunk ? times : known!
+    pair.times = { rowMs, rowP90Ms, chunkMs, chunkP90Ms, lateShare: times.lateShare }
+    pair.isRowStale = pair.isChunkStale = false
+    tell(peer, pair.times)
     onchange()
   }
 
@@ -157,7 +167,7 @@ export function createHopTimer({ me, dtype, tell, onchange }: HopTimesOptions): 
 
   return {
     add(peer, link) {
-      const pair: Pair = { link, times: pairs.get(peer)?.times ?? null, dueAtMs: [], afresh: true }
+      const pair: Pair = { link, times: null, dueAtMs: [], isRowStale: false, isChunkStale: false }
       pairs.set(peer, pair)
       if (isMine(peer)) schedule(pair)
     },
@@ -168,7 +178,7 @@ export function createHopTimer({ me, dtype, tell, onchange }: HopTimesOptions): 
       if (width === dim) return
       dim = width
       for (const [peer, pair] of pairs) {
-        pair.afresh = true
+        pair.isChunkStale = true
         if (isMine(peer)) schedule(pair)
       }
     },
@@ -180,7 +190,7 @@ export function createHopTimer({ me, dtype, tell, onchange }: HopTimesOptions): 
     },
     measure() {
       for (const pair of pairs.values()) {
-        pair.afresh = true
+        pair.isRowStale = pair.isChunkStale = true
         schedule(pair)
       }
     },

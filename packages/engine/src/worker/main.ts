@@ -108,6 +108,7 @@ async function start({
     me,
     dtype,
     tell: (to, times) => post({ type: 'control', to, message: { type: 'hop-times', times } }),
+    isBusy: () => profile.isMeasuring(),
     onchange: () => profile.hopsChanged(),
   })
   const profile = createOwnProfile({

@@ -48,6 +48,7 @@ export interface OwnProfile {
   noteRun(run: { layers: number; position: number; ms: number }): void
   noteReads(stats: ReaderStats): void
   hopsChanged(): void
+  isMeasuring(): boolean
 }
 
 export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
@@ -62,6 +63,7 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
   let told = ''
   /** One measurement at a time. */
   let measuring: Promise<unknown> = Promise.resolve()
+  let underWay = 0
 
   const deviceKey = 'device'
   const keyOf = ({ name, nLayers, dim, outputBytes, layerBytes }: ModelProfile) =>
@@ -71,7 +73,8 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
   const spareBytes = () => (memoryBytes - backend.memoryBytes()) / 2
 
   function inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const result = measuring.then(act)
+    underWay++
+    const result = measuring.then(act).finally(() => underWay--)
     measuring = result.catch(() => {})
     return result
   }
@@ -162,5 +165,6 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
       update()
     },
     hopsChanged: update,
+    isMeasuring: () => underWay > 0,
   }
 }
