@@ -11,6 +11,7 @@
 
 import { ARGUMENTS, OP_ATTEND, OP_STORE_KV, announce, join, scratchOf, take } from './jobs'
 import {
+  HALF_BITS,
   HALF_EXPONENT,
   exp,
   f16HighRaw,
@@ -215,6 +216,7 @@ function gatherQuery(job: AttentionJob, kvHead: i32, first: i32, i: i32, scratch
 /** scores (4, 64) = query · K, for `count` positions rounded up to eight */
 function scorePage(query: usize, page: usize, width: usize, count: i32, scores: usize): void {
   if (!ASC_FEATURE_SIMD) return scalar.scorePage(query, page, width, count, scores)
+  const bits = i32x4.splat(HALF_BITS)
   let k = page
   const end = query + (width << 4)
   for (let i = 0; i < count; i += 8) {
@@ -228,8 +230,8 @@ function scorePage(query: usize, page: usize, width: usize, count: i32, scores: 
     let a7 = f32x4.splat(0)
     for (let q = query; q < end; q += 16) {
       const h = v128.load(k)
-      const k0 = f16LowRaw(h)
-      const k1 = f16HighRaw(h)
+      const k0 = f16LowRaw(h, bits)
+      const k1 = f16HighRaw(h, bits)
       const q0 = v128.load32_splat(q)
       a0 = madd(k0, q0, a0)
       a1 = madd(k1, q0, a1)
@@ -299,6 +301,7 @@ function toWeights(scores: usize, end: usize, largest: f32): f32 {
 /** sum (4, width) = sum · shrink (4) + weights (4, count) · V (count, width) */
 function addValues(sum: usize, shrink: usize, weights: usize, values: usize, width: usize, count: i32): void {
   if (!ASC_FEATURE_SIMD) return scalar.addValues(sum, shrink, weights, values, width, count)
+  const bits = i32x4.splat(HALF_BITS)
   const row = width << 1
   const query = width << 2
   const end = weights + ((<usize>count) << 2)
@@ -319,8 +322,8 @@ function addValues(sum: usize, shrink: usize, weights: usize, values: usize, wid
     let v = values + (d << 1)
     for (let p = weights; p < end; p += 4) {
       const h = v128.load(v)
-      const v0 = f16LowRaw(h)
-      const v1 = f16HighRaw(h)
+      const v0 = f16LowRaw(h, bits)
+      const v1 = f16HighRaw(h, bits)
       const p0 = v128.load32_splat(p)
       a0 = madd(v0, p0, a0)
       a1 = madd(v1, p0, a1)

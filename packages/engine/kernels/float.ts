@@ -1,7 +1,7 @@
 // F32 and F16 weights, in groups of eight rows: for every column the weights of rows 0 … 7.
 
 import { Activations } from './activations'
-import { f16At, f16High, f16Low, madd } from './lanes'
+import { HALF_BITS, HALF_EXPONENT, f16At, f16High, f16HighRaw, f16Low, f16LowRaw, madd } from './lanes'
 
 /** out (groups · 8) = W · x, in f32 */
 export function dotF32(weights: usize, groups: i32, a: Activations, out: usize): void {
@@ -37,6 +37,8 @@ export function dotF32(weights: usize, groups: i32, a: Activations, out: usize):
 
 /** out (groups · 8) = W · x, in f32 */
 export function dotF16(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const bits = i32x4.splat(HALF_BITS)
+  const exponent = f32x4.splat(HALF_EXPONENT)
   let p = weights
   const end = a.x + ((<usize>a.cols) << 2)
   for (let g = 0; g < groups; g++) {
@@ -51,10 +53,10 @@ export function dotF16(weights: usize, groups: i32, a: Activations, out: usize):
       const x1 = v128.load32_splat(x, 4)
       const w0 = v128.load(p)
       const w1 = v128.load(p, 16)
-      f0 = madd(f16Low(w0), x0, f0)
-      f1 = madd(f16High(w0), x0, f1)
-      e0 = madd(f16Low(w1), x1, e0)
-      e1 = madd(f16High(w1), x1, e1)
+      f0 = madd(f32x4.mul(f16LowRaw(w0, bits), exponent), x0, f0)
+      f1 = madd(f32x4.mul(f16HighRaw(w0, bits), exponent), x0, f1)
+      e0 = madd(f32x4.mul(f16LowRaw(w1, bits), exponent), x1, e0)
+      e1 = madd(f32x4.mul(f16HighRaw(w1, bits), exponent), x1, e1)
       p += 32
     }
     if (x < end) {

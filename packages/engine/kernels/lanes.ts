@@ -15,33 +15,38 @@ export function madd(a: v128, b: v128, c: v128): v128 {
 /** What f16 bits, moved to where f32 has them, lack in their exponent. */
 export const HALF_EXPONENT: f32 = reinterpret<f32>(0x77800000) // 2^112
 
+/** Where the bits of an f16 may be, moved to where f32 has them. */
+export const HALF_BITS: u32 = 0x8fffffff
+
 /**
  * The first four of eight f16, times 2^-112: exponent and mantissa are moved as they are, so that subnormals come out
  * right as well. Infinity and NaN become large numbers; neither weights nor caches have them.
+ *
+ * @param bits {@link HALF_BITS} in every lane: a constant inside a loop is made anew each time round
  */
-export function f16LowRaw(h: v128): v128 {
-  return v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(h), 13), i32x4.splat(0x8fffffff))
+export function f16LowRaw(h: v128, bits: v128): v128 {
+  return v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(h), 13), bits)
 }
 
 /** The last four of eight f16, times 2^-112. */
-export function f16HighRaw(h: v128): v128 {
-  return v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(h), 13), i32x4.splat(0x8fffffff))
+export function f16HighRaw(h: v128, bits: v128): v128 {
+  return v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(h), 13), bits)
 }
 
 /** The first four of eight f16 as f32. */
 export function f16Low(h: v128): v128 {
-  return f32x4.mul(f16LowRaw(h), f32x4.splat(HALF_EXPONENT))
+  return f32x4.mul(f16LowRaw(h, i32x4.splat(HALF_BITS)), f32x4.splat(HALF_EXPONENT))
 }
 
 /** The last four of eight f16 as f32. */
 export function f16High(h: v128): v128 {
-  return f32x4.mul(f16HighRaw(h), f32x4.splat(HALF_EXPONENT))
+  return f32x4.mul(f16HighRaw(h, i32x4.splat(HALF_BITS)), f32x4.splat(HALF_EXPONENT))
 }
 
 /** One f16 as f32. */
 export function f16At(p: usize): f32 {
   const h = <u32>(<i32>load<i16>(p))
-  return reinterpret<f32>((h << 13) & 0x8fffffff) * HALF_EXPONENT
+  return reinterpret<f32>((h << 13) & HALF_BITS) * HALF_EXPONENT
 }
 
 /**

@@ -18,6 +18,7 @@ export const Q4_K_BYTES: usize = 1184
 /** out (groups · 8) = W · x */
 export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize): void {
   const blocks = a.cols >> 5
+  const nibbles = relaxed ? i8x16.splat(15) : i16x8.splat(15)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -33,8 +34,8 @@ export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize)
       for (const end = p + STEPS; p < end; p += 32) {
         const low = lowX(x)
         const high = highX(x)
-        s0 = step(s0, v128.load(p), low, high, x)
-        s1 = step(s1, v128.load(p, 16), low, high, x)
+        s0 = step(s0, v128.load(p), low, high, x, nibbles)
+        s1 = step(s1, v128.load(p, 16), low, high, x, nibbles)
         x += STEP_X
       }
       x += HALF_X
@@ -53,6 +54,7 @@ export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize)
 /** out (groups · 8) = W · x */
 export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize): void {
   const supers = a.cols >> 8
+  const nibbles = relaxed ? i8x16.splat(15) : i16x8.splat(15)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -75,8 +77,8 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
         for (const end = p + STEPS; p < end; p += 32) {
           const low = lowX(x)
           const high = highX(x)
-          s0 = step(s0, v128.load(p), low, high, x)
-          s1 = step(s1, v128.load(p, 16), low, high, x)
+          s0 = step(s0, v128.load(p), low, high, x, nibbles)
+          s1 = step(s1, v128.load(p, 16), low, high, x, nibbles)
           x += STEP_X
         }
         x += HALF_X
@@ -114,10 +116,10 @@ function highX(x: usize): v128 {
 }
 
 /** Adds four rows' weights of a step times x: `low` for the low nibbles, `high` for the high ones. */
-function step(sum: v128, w: v128, low: v128, high: v128, x: usize): v128 {
-  if (!relaxed) return stepShorts(sum, w, low, high, x)
-  const w0 = v128.and(w, i8x16.splat(15))
-  const w1 = v128.and(i16x8.shr_u(w, 4), i8x16.splat(15))
+function step(sum: v128, w: v128, low: v128, high: v128, x: usize, nibbles: v128): v128 {
+  if (!relaxed) return stepShorts(sum, w, low, high, x, nibbles)
+  const w0 = v128.and(w, nibbles)
+  const w1 = v128.and(i16x8.shr_u(w, 4), nibbles)
   if (shortSums) {
     const s0 = i16x8.relaxed_dot_i8x16_i7x16_s(low, w0)
     return i16x8.add(sum, i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(high, w1)))
@@ -127,11 +129,10 @@ function step(sum: v128, w: v128, low: v128, high: v128, x: usize): v128 {
 }
 
 /** A 16-bit lane holds four integers as it stands: the even bytes' nibbles, then the odd bytes'. */
-function stepShorts(sum: v128, w: v128, low: v128, high: v128, x: usize): v128 {
-  const nibble = i16x8.splat(15)
-  const s0 = i32x4.dot_i16x8_s(v128.and(w, nibble), low)
-  const s1 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 4), nibble), high)
-  const s2 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 8), nibble), v128.load32_splat(x, 4))
+function stepShorts(sum: v128, w: v128, low: v128, high: v128, x: usize, nibbles: v128): v128 {
+  const s0 = i32x4.dot_i16x8_s(v128.and(w, nibbles), low)
+  const s1 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 4), nibbles), high)
+  const s2 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 8), nibbles), v128.load32_splat(x, 4))
   const s3 = i32x4.dot_i16x8_s(i16x8.shr_u(w, 12), v128.load32_splat(x, HALF_X + 4))
   return i32x4.add(i32x4.add(sum, i32x4.add(s0, s1)), i32x4.add(s2, s3))
 }

@@ -16,6 +16,7 @@ export const Q6_K_BYTES: usize = 1680
 export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize): void {
   if (!relaxed) return dotShorts(weights, groups, a, out)
   const supers = a.cols >> 8
+  const six = i8x16.splat(63)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -29,15 +30,15 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
       let g0 = f32x4.splat(0)
       let g1 = f32x4.splat(0)
       p += 144
-      // a loop over half blocks: as much as fits in sixteen registers, where compilers load first and compute later
+      // a loop over half blocks: as much as fits in sixteen registers
       for (let h = 0; h < 16; h++) {
         const x0 = v128.load32_splat(x)
         const x1 = v128.load32_splat(x, STEP_X)
         const x2 = v128.load32_splat(x, STEP_X * 2)
         const x3 = v128.load32_splat(x, STEP_X * 3)
         const start = v128.load32_splat(half)
-        const s0 = fourSteps(start, v128.load(p), v128.load(p, 32), v128.load(p, 64), x0, x1, x2, x3)
-        const s1 = fourSteps(start, v128.load(p, 16), v128.load(p, 48), v128.load(p, 80), x0, x1, x2, x3)
+        const s0 = fourSteps(start, v128.load(p), v128.load(p, 32), v128.load(p, 64), x0, x1, x2, x3, six)
+        const s1 = fourSteps(start, v128.load(p, 16), v128.load(p, 48), v128.load(p, 80), x0, x1, x2, x3, six)
         const sc = v128.load_ext<i8>(scales)
         const xs = v128.load32_splat(scale)
         g0 = madd(f32x4.convert_i32x4_s(scaledLow(s0, sc)), xs, g0)
@@ -63,33 +64,35 @@ const HALF: usize = 96
 const STEP_X: usize = relaxed ? 4 : 8
 const HALF_X: usize = STEP_X * 4
 
-function six(w: v128): v128 {
-  return v128.and(w, i8x16.splat(63))
-}
-
 /** The step that the other three share. One mask for all of it leaves registers for the rest. */
-function fourth(w0: v128, w1: v128, w2: v128): v128 {
-  const low = i16x8.shr_u(upper(w0), 2)
-  const middle = i16x8.shr_u(v128.or(low, upper(w1)), 2)
-  return i16x8.shr_u(v128.or(middle, upper(w2)), 2)
-}
-
-function upper(w: v128): v128 {
-  return v128.xor(w, six(w))
+function fourth(w0: v128, w1: v128, w2: v128, six: v128): v128 {
+  const low = i16x8.shr_u(v128.andnot(w0, six), 2)
+  const middle = i16x8.shr_u(v128.or(low, v128.andnot(w1, six)), 2)
+  return i16x8.shr_u(v128.or(middle, v128.andnot(w2, six)), 2)
 }
 
 /** Adds a half block of four rows times x, whose steps are in x0 … x3. */
-function fourSteps(sum: v128, w0: v128, w1: v128, w2: v128, x0: v128, x1: v128, x2: v128, x3: v128): v128 {
-  const w3 = fourth(w0, w1, w2)
+function fourSteps(
+  sum: v128,
+  w0: v128,
+  w1: v128,
+  w2: v128,
+  x0: v128,
+  x1: v128,
+  x2: v128,
+  x3: v128,
+  six: v128,
+): v128 {
+  const w3 = fourth(w0, w1, w2, six)
   if (shortSums) {
-    const s0 = i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x0, six(w0)))
-    const s1 = i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(x1, six(w1)))
-    const s2 = i16x8.add(s1, i16x8.relaxed_dot_i8x16_i7x16_s(x2, six(w2)))
+    const s0 = i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x0, v128.and(w0, six)))
+    const s1 = i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(x1, v128.and(w1, six)))
+    const s2 = i16x8.add(s1, i16x8.relaxed_dot_i8x16_i7x16_s(x2, v128.and(w2, six)))
     return i16x8.add(s2, i16x8.relaxed_dot_i8x16_i7x16_s(x3, w3))
   }
-  const s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, six(w0), sum)
-  const s1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, six(w1), s0)
-  const s2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x2, six(w2), s1)
+  const s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, v128.and(w0, six), sum)
+  const s1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, v128.and(w1, six), s0)
+  const s2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x2, v128.and(w2, six), s1)
   return i32x4.relaxed_dot_i8x16_i7x16_add_s(x3, w3, s2)
 }
 
@@ -120,15 +123,20 @@ function dotShorts(weights: usize, groups: i32, a: Activations, out: usize): voi
 
 /** Four rows of a block of 256 times x, without d. */
 function fourRows(p: usize, scales: usize, x: usize, half: usize, scale: usize): v128 {
+  const six = i8x16.splat(63)
+  const even = i16x8.splat(0xff)
   let sum = f32x4.splat(0)
   for (let h = 0; h < 16; h++) {
     const w0 = v128.load(p)
     const w1 = v128.load(p, 32)
     const w2 = v128.load(p, 64)
-    const s0 = i32x4.add(bytesTimesShorts(six(w0), x), bytesTimesShorts(six(w1), x + STEP_X))
+    const s0 = i32x4.add(
+      bytesTimesShorts(v128.and(w0, six), x, even),
+      bytesTimesShorts(v128.and(w1, six), x + STEP_X, even),
+    )
     const s1 = i32x4.add(
-      bytesTimesShorts(six(w2), x + STEP_X * 2),
-      bytesTimesShorts(fourth(w0, w1, w2), x + STEP_X * 3),
+      bytesTimesShorts(v128.and(w2, six), x + STEP_X * 2, even),
+      bytesTimesShorts(fourth(w0, w1, w2, six), x + STEP_X * 3, even),
     )
     const s = i32x4.add(v128.load32_splat(half), i32x4.add(s0, s1))
     const scaled = f32x4.convert_i32x4_s(scaledLow(s, v128.load_ext<i8>(scales)))
@@ -142,13 +150,14 @@ function fourRows(p: usize, scales: usize, x: usize, half: usize, scale: usize):
   return sum
 }
 
-function bytesTimesShorts(w: v128, x: usize): v128 {
-  const even = i32x4.dot_i16x8_s(v128.and(w, i16x8.splat(0xff)), v128.load32_splat(x))
-  return i32x4.add(even, i32x4.dot_i16x8_s(i16x8.shr_u(w, 8), v128.load32_splat(x, 4)))
+function bytesTimesShorts(w: v128, x: usize, even: v128): v128 {
+  const evens = i32x4.dot_i16x8_s(v128.and(w, even), v128.load32_splat(x))
+  return i32x4.add(evens, i32x4.dot_i16x8_s(i16x8.shr_u(w, 8), v128.load32_splat(x, 4)))
 }
 
 /** Unpacks columns [block · 32, (block + count) · 32) for the tiles: 0…63, as bytes or 16-bit integers. */
 export function unpackQ6_K(group: usize, block: i32, count: i32, panel: usize, scales: usize): void {
+  const six = i8x16.splat(63)
   for (let b = block; b < block + count; b++) {
     const p = group + <usize>(b >> 3) * Q6_K_BYTES,
       inSuper = <usize>(b & 7)
@@ -166,10 +175,10 @@ export function unpackQ6_K(group: usize, block: i32, count: i32, panel: usize, s
         const w0 = v128.load(w),
           w1 = v128.load(w, 32),
           w2 = v128.load(w, 64)
-        unpackStep(panel, half * 4, rows, six(w0))
-        unpackStep(panel, half * 4 + 1, rows, six(w1))
-        unpackStep(panel, half * 4 + 2, rows, six(w2))
-        unpackStep(panel, half * 4 + 3, rows, fourth(w0, w1, w2))
+        unpackStep(panel, half * 4, rows, v128.and(w0, six))
+        unpackStep(panel, half * 4 + 1, rows, v128.and(w1, six))
+        unpackStep(panel, half * 4 + 2, rows, v128.and(w2, six))
+        unpackStep(panel, half * 4 + 3, rows, fourth(w0, w1, w2, six))
       }
     }
     panel += relaxed ? 256 : 512
