@@ -88,9 +88,14 @@ async function opensStorage(): Promise<boolean> {
  * How much memory a device offers until a person says otherwise: careful, never found out by failing, since browsers
  * do not refuse in time (peers: 64 GB were granted on a 16 GB machine).
  */
-export function defaultMemoryBudget(): number {
-  const gibibyte = 2 ** 30
-  if (/Android|iPhone|iPad|Mobile/.test(navigator.userAgent)) return gibibyte
-  const { deviceMemory } = navigator as { deviceMemory?: number }
-  return deviceMemory === undefined ? 2 * gibibyte : Math.min(3.5, deviceMemory / 2) * gibibyte
+export function defaultMemoryBudget(device: DeviceHints = navigator): number {
+  const { userAgent, maxTouchPoints, deviceMemory } = device
+  // iPads say that they are Macs (iPadOS 13), which have no touch screens.
+  const isMobile =
+    /Android|iPhone|iPad|Mobile/.test(userAgent) || (/Macintosh/.test(userAgent) && maxTouchPoints > 1)
+  const mostGibibytes = isMobile ? 1 : deviceMemory === undefined ? 2 : 3.5
+  return Math.min(mostGibibytes, (deviceMemory ?? Infinity) / 2) * 2 ** 30
 }
+
+/** `deviceMemory`: GiB in powers of two, 8 at most (W3C Device Memory §2); Chromium only. */
+type DeviceHints = { userAgent: string; maxTouchPoints: number; deviceMemory?: number }
