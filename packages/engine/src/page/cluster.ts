@@ -110,6 +110,8 @@ export type ClusterState = {
   streaming: Streaming | null
   /** Bytes of weights and headers fetched since the page opened. */
   downloadedBytes: number
+  /** Hidden states that came for no plan of this device, since the page opened: late ones, or a stranger's. */
+  droppedFrames: number
   connection: Connection
   /** The link that lets others in; null until there is a room. */
   joinLink: string | null

@@ -4,42 +4,23 @@
  *
  * @module
  */
-import type { DeviceId } from '@hearth/halda'
-import * as v from 'valibot'
+import type { DeviceId, DeviceProfile } from '@hearth/halda'
 import { EngineError, toEngineError } from '../errors.ts'
-import { maxNameChars, protocolVersion, type ChatEvent, type FromServer } from '../protocol.ts'
+import type { ChatEvent, DeviceStatus } from '../protocol.ts'
 import type { EngineEvent, EngineReport } from '../worker/messages.ts'
 import { createAnswers } from './answers.ts'
-import type { Cluster, ClusterState, CreateClusterOptions, OfferedModel } from './cluster.ts'
+import type { Cluster, ClusterState, CreateClusterOptions } from './cluster.ts'
 import { watchConditions } from './conditions.ts'
 import { claimDeviceId, defaultName } from './device-id.ts'
 import { startEngineWorker, type EngineWorker } from './engine-worker.ts'
 import { defaultMemoryBudget, missingFeatures } from './features.ts'
-import {
-  createJoinSecret,
-  deriveRoomKeys,
-  seal,
-  secretOf,
-  toFragment,
-  unseal,
-  type JoinSecret,
-  type RoomKeys,
-} from './join-secret.ts'
-import { createMesh, type Mesh } from './mesh.ts'
+import { createJoinSecret, deriveRoomKeys, secretOf, toFragment, type JoinSecret } from './join-secret.ts'
+import { fetchOfferedModels } from './offered-models.ts'
 import { readinessOf } from './readiness.ts'
-import { createSignalSocket, type SignalSocket } from './signal-socket.ts'
+import { createRemembered, nameFrom } from './remembered.ts'
+import { enterRoom, type RoomSession } from './room-session.ts'
 
-const nameKey = 'hearth.name'
-const budgetKey = 'hearth.memoryBudgetBytes'
-/** The room this profile was last in: its devices may open it again after a restart of the server. */
-const roomKey = 'hearth.room'
 const notifyEveryMs = 16
-
-const OfferedModels = v.array(
-  v.object({ name: v.string(), url: v.string(), sizeBytes: v.number(), revision: v.string() }),
-)
-
-type Session = { keys: RoomKeys; secret: JoinSecret; socket: SignalSocket; mesh: Mesh | null }
 
 /** @throws nothing: what is missing is told in the state */
 export async function createCluster(options: CreateClusterOptions): Promise<Cluster> {
@@ -48,23 +29,22 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   const isAble = missing.every(({ severity }) => severity !== 'blocks')
   const device = isAble ? await claimDeviceId() : ('nobody-here' as DeviceId)
   /** A browser that blocks storage throws at the sight of it. */
-  const kept = isAble ? localStorage : null
+  const remembered = createRemembered(isAble ? localStorage : null)
   const listeners = new Set<(state: ClusterState) => void>()
   const answers = createAnswers()
-  let session: Session | null = null
+  let session: RoomSession | null = null
   let engine: EngineWorker | null = null
-  let status: Extract<EngineEvent, { type: 'to-server' }>['message'] | null = null
-  let profile: Extract<EngineEvent, { type: 'to-server' }>['message'] | null = null
+  /** What the engine last told the server: said again on every connection. */
+  let status: DeviceStatus = { phase: 'idle' }
+  let profile: DeviceProfile | null = null
   let notifying = false
-  /** Signals are read in the order they came. */
-  let unsealing = Promise.resolve()
 
   let state: ClusterState = {
     device,
-    name: nameFrom(kept?.getItem(nameKey) ?? '') ?? defaultName(navigator.userAgent),
+    name: remembered.name() ?? defaultName(navigator.userAgent),
     missing,
     abilities: null,
-    memoryBudgetBytes: options.memoryBudgetBytes ?? rememberedBudget(kept) ?? defaultMemoryBudget(),
+    memoryBudgetBytes: options.memoryBudgetBytes ?? remembered.memoryBudgetBytes() ?? defaultMemoryBudget(),
     memoryBytes: 0,
     peakMemoryBytes: 0,
     reservedBytes: 0,
@@ -72,6 +52,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     peakPressure: 0,
     streaming: null,
     downloadedBytes: 0,
+    droppedFrames: 0,
     connection: { phase: 'connecting' },
     joinLink: null,
     room: null,
@@ -83,7 +64,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
 
   function change(changes: Partial<ClusterState>): void {
     state = { ...state, ...changes }
-    const links = session ? linksOf(session) : {}
+    const links = session?.links(state.room) ?? {}
     state = { ...state, links, readiness: readinessOf(device, state.room, links) }
     if (notifying) return
     notifying = true
@@ -99,10 +80,10 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
 
   function onEngineEvent(event: EngineEvent): void {
     if (event.type === 'to-server') {
-      if (event.message.type === 'status') status = event.message
-      if (event.message.type === 'profile') profile = event.message
-      session?.socket.send(event.message)
-    } else if (event.type === 'control') session?.mesh?.send(event.to, event.message)
+      if (event.message.type === 'status') status = event.message.status
+      if (event.message.type === 'profile') profile = event.message.profile
+      session?.send(event.message)
+    } else if (event.type === 'control') session?.sendControl(event.to, event.message)
     else if (event.type === 'chat') answers.receive(event.event)
     else if (event.type === 'report') change(event.report satisfies Partial<EngineReport>)
     else if (event.type === 'problem') change({ problem: new EngineError(event.code, event.message) })
@@ -133,7 +114,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   }
 
   /** The others need not wait for a silence to know that this page is gone; the server keeps its seat for a reload. */
-  const onPageHide = () => session?.mesh?.close()
+  const onPageHide = () => session?.hide()
   addEventListener('pagehide', onPageHide)
 
   const unwatch = isAble
@@ -142,101 +123,54 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
 
   // ── the room ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async function enter(secret: JoinSecret, mayOpen: boolean): Promise<void> {
+  async function enter(worker: EngineWorker, secret: JoinSecret, mayOpen: boolean): Promise<void> {
     const keys = await deriveRoomKeys(secret)
     leave()
-    const socket = createSignalSocket({
-      url: `${origin.replace(/^http/, 'ws')}/ws`,
-      join: () => ({
-        type: 'join',
-        version: protocolVersion,
-        room: keys.room,
-        device,
+    session = enterRoom({
+      device,
+      origin,
+      secret,
+      keys,
+      mayOpen,
+      connects: missing.every(({ feature }) => feature !== 'webrtc'),
+      engine: worker,
+      remembered,
+      introduce: () => ({
         name: state.name,
-        mayOpen: mayOpen || kept?.getItem(roomKey) === keys.room,
         memory: {
           ...(state.room?.choice ? { choice: state.room.choice } : {}),
           ...(state.room?.numbered ? { numbered: state.room.numbered } : {}),
         },
-        ...(profile?.type === 'profile' ? { profile: profile.profile } : {}),
-        status: status?.type === 'status' ? status.status : { phase: 'idle' },
+        ...(profile ? { profile } : {}),
+        status,
       }),
-      onmessage: onServerMessage,
-      onreplaced: () => {
-        const message = 'This device is in the room in another window. Close that one and reload this page.'
-        change({ connection: { phase: 'refused', code: 'replaced', message } })
+      onroom: (room, joinLink) => change({ room, joinLink }),
+      onconnection(connection) {
+        const isNews = connection.phase !== state.connection.phase || connection.phase === 'offline'
+        if (isNews) change({ connection })
       },
-      onphase: (connection) => {
-        if (connection.phase !== state.connection.phase || connection.phase === 'offline')
-          change({ connection })
-      },
+      onlinks: () => change({}),
+      onproblem: onProblem,
     })
-    session = { keys, secret, socket, mesh: null }
-    session.mesh = missing.some(({ feature }) => feature === 'webrtc') ? null : createRoomMesh(session)
     change({ joinLink: null, room: null, connection: { phase: 'connecting' } })
   }
 
-  function createRoomMesh({ keys, socket }: Session): Mesh {
-    let sealing = Promise.resolve()
-    return createMesh({
-      me: device,
-      sendSignal(to, signal) {
-        // Ciphers end in any order, but an offer must come before its candidates.
-        sealing = sealing
-          .then(async () => socket.send({ type: 'signal', to, sealed: await seal(keys, device, to, signal) }))
-          .catch(onProblem)
-      },
-      onring: (peer, channel) => engine?.handOver(peer, channel),
-      oncontrol: (from, message) => engine?.send({ type: 'control', from, message }),
-      onclosed: (peer) => engine?.send({ type: 'peer-closed', peer }),
-      onsilent: (peer) => socket.send({ type: 'unreachable', device: peer }),
-      onchange: () => change({}),
-    })
-  }
-
-  /** A device without WebRTC reaches nobody. */
-  function linksOf({ mesh }: Session): ClusterState['links'] {
-    if (mesh) return mesh.phases()
-    const others = state.room?.devices.filter((other) => other.device !== device) ?? []
-    return Object.fromEntries(others.map((other) => [other.device, 'failed' as const]))
-  }
-
-  function onServerMessage(message: FromServer): void {
-    if (session === null) return
-    const { keys, secret, mesh } = session
-    if (message.type === 'room') {
-      kept?.setItem(roomKey, keys.room)
-      change({ room: message.room, joinLink: `${origin}/${toFragment(secret)}` })
-      const others = message.room.devices.filter((other) => other.device !== device)
-      mesh?.update(others.filter(({ presence }) => presence === 'here').map((other) => other.device))
-      engine?.send({ type: 'room', room: message.room })
-    } else if (message.type === 'signal') {
-      const { from, sealed } = message
-      unsealing = unsealing
-        .then(async () => mesh?.receiveSignal(from, await unseal(keys, from, device, sealed)))
-        .catch(onProblem)
-    } else {
-      change({ connection: { phase: 'refused', code: message.code, message: message.message } })
-    }
-  }
-
   function leave(): void {
-    session?.mesh?.close()
-    session?.socket.close(true)
+    session?.leave()
     session = null
   }
 
   async function newRoom(): Promise<void> {
-    if (!isAble) return
+    if (!engine) return
     const secret = createJoinSecret()
     options.setFragment(toFragment(secret))
-    await enter(secret, true)
+    await enter(engine, secret, true)
   }
 
-  if (isAble) {
+  if (engine) {
     const secret = secretOf(options.location.href)
     if (secret === 'none') await newRoom()
-    else if (secret !== 'malformed') await enter(secret, false)
+    else if (secret !== 'malformed') await enter(engine, secret, false)
     else {
       const message =
         'This is not a whole join link: the part after # was cut or changed. Scan the QR code again, or ask for the link.'
@@ -282,18 +216,18 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       // Granted silently or not at all by Chromium and Safari; Firefox asks, and this is the moment to.
       void navigator.storage.persist()
       const choice = await needEngine().call({ type: 'inspect', source })
-      if (choice) session?.socket.send({ type: 'choose', choice: { ...choice, request } })
+      if (choice) session?.send({ type: 'choose', choice: { ...choice, request } })
     },
     generate,
     rename(wanted) {
       const name = nameFrom(wanted)
       if (name === null) return
-      kept?.setItem(nameKey, name)
+      remembered.keepName(name)
       change({ name })
-      session?.socket.send({ type: 'rename', name })
+      session?.send({ type: 'rename', name })
     },
     setMemoryBudget(memoryBudgetBytes) {
-      kept?.setItem(budgetKey, String(memoryBudgetBytes))
+      remembered.keepMemoryBudget(memoryBudgetBytes)
       change({ memoryBudgetBytes })
       engine?.send({ type: 'budget', memoryBudgetBytes })
     },
@@ -311,27 +245,5 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       removeEventListener('pagehide', onPageHide)
       engine?.close()
     },
-  }
-}
-
-/** As the protocol takes it; null when nothing is left of it. */
-const nameFrom = (text: string): string | null => text.trim().slice(0, maxNameChars).trim() || null
-
-function rememberedBudget(kept: Storage | null): number | null {
-  const bytes = Number(kept?.getItem(budgetKey))
-  return bytes > 0 ? bytes : null
-}
-
-async function fetchOfferedModels(origin: string): Promise<OfferedModel[]> {
-  try {
-    const response = await fetch(`${origin}/models`)
-    if (!response.ok) throw new Error(`it answered ${response.status}`)
-    return v.parse(OfferedModels, await response.json())
-  } catch (thrown) {
-    const why = toEngineError(thrown).message
-    throw new EngineError(
-      'model-unreachable',
-      `The server did not list its models (${why}). Is it still running?`,
-    )
   }
 }

@@ -105,10 +105,23 @@ export function bridgeChannel(channel: DataChannel, port: MessagePort): void {
   channel.binaryType = 'arraybuffer'
   channel.bufferedAmountLowThreshold = lowWaterBytes
   const drained = () => port.postMessage('drained' satisfies BridgeMessage)
+  const closed = () => port.postMessage('closed' satisfies BridgeMessage)
+  /** A frame that is not sent would be waited for. */
+  const fail = () => {
+    channel.close()
+    closed()
+  }
+  port.addEventListener('messageerror', fail)
   port.addEventListener('message', ({ data }: MessageEvent<BridgeMessage>) => {
     if (data === 'close') return channel.close()
-    if (!(data instanceof ArrayBuffer) || channel.readyState !== 'open') return
-    channel.send(new Uint8Array(data))
+    if (!(data instanceof ArrayBuffer)) return
+    try {
+      if (channel.readyState !== 'open') return fail()
+      channel.send(new Uint8Array(data))
+    } catch {
+      // Chromium 156 refuses when 16 MiB wait.
+      return fail()
+    }
     if (channel.bufferedAmount <= highWaterBytes) drained()
     else channel.addEventListener('bufferedamountlow', drained, { once: true })
   })
@@ -117,7 +130,7 @@ export function bridgeChannel(channel: DataChannel, port: MessagePort): void {
     const { data } = event as MessageEvent
     if (data instanceof ArrayBuffer) port.postMessage(data, [data])
   })
-  channel.addEventListener('close', () => port.postMessage('closed' satisfies BridgeMessage))
+  channel.addEventListener('close', closed)
   if (channel.readyState === 'open') port.postMessage('open' satisfies BridgeMessage)
   else
     channel.addEventListener('open', () => port.postMessage('open' satisfies BridgeMessage), { once: true })

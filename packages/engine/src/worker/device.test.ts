@@ -9,6 +9,7 @@ import { createMemoryStore } from '../store/memory-store.ts'
 import { createInlineReader } from '../store/shard-reader.ts'
 import { createRangeServer, type RangeServer } from '../testing/range-server.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
+import { encodeActivation } from '../wire.ts'
 import { createDevice, type Device } from './device.ts'
 import { inspectModel, type ModelPlace } from './open-model.ts'
 
@@ -276,6 +277,27 @@ describe('a household of devices', () => {
       code: 'device-left',
       message: expect.stringContaining('bob'),
     })
+  })
+
+  it('counts the frames that belong to no plan of its own', async () => {
+    const house = await createHousehold([alice, bob])
+    house.plan(1, alice, [[alice, nLayers]])
+    await house.ready(alice, bob)
+    const frame = encodeActivation(
+      { plan: 9, session: 0, position: 0, layer: 0, rows: 1, hidden: new Float32Array(8) },
+      'f16',
+    )
+    const dropped = () => [alice, bob].map((id) => house.member(id).device.droppedFrames())
+    expect(dropped()).toEqual([0, 0])
+    for (const id of [alice, bob]) {
+      const [stranger, here] = createMemoryLinks()
+      house.member(id).device.addLink(charlie, here)
+      await stranger.send(frame)
+    }
+    await until(() => dropped().every((frames) => frames === 1))
+    house.plan(2, bob, [[bob, nLayers]])
+    await house.ready(alice, bob)
+    expect(dropped()).toEqual([1, 1])
   })
 
   it('refuses a conversation longer than the context with the numbers', async () => {

@@ -61,6 +61,8 @@ export interface Device {
   streaming(): ReturnType<WeightsHolder['streaming']>
   /** What its part takes outside the backend's memory. */
   bufferBytes(): number
+  /** Frames that belonged to no plan of this device: late ones of the last plan, or a stranger's. */
+  droppedFrames(): number
   /** Key of the model in use, in the store. */
   modelInUse(): string | null
   close(): void
@@ -97,6 +99,8 @@ export function createDevice(options: DeviceOptions): Device {
   } = options
   const links = new Map<DeviceId, Link>()
   const questions = createOwnQuestions(onchat)
+  /** Dropped without a ring, and by the rings before this one. */
+  let strayFrames = 0
   let room: RoomView | null = null
   let part: Part | null = null
   let holder: WeightsHolder | null = null
@@ -145,6 +149,7 @@ export function createDevice(options: DeviceOptions): Device {
   function end(reason: EngineError): void {
     part?.aborter.abort()
     part?.chats?.close(reason)
+    strayFrames += part?.ring?.droppedFrames ?? 0
     part?.ring?.close()
     part = null
     questions.fail(reason)
@@ -346,13 +351,17 @@ export function createDevice(options: DeviceOptions): Device {
       links.get(peer)?.close()
       links.set(peer, link)
       link.listen({
-        onframe: (frame) => part?.ring?.receive(peer, frame),
+        onframe(frame) {
+          if (part?.ring) part.ring.receive(peer, frame)
+          else strayFrames++
+        },
         onclose: () => {
           if (links.get(peer) === link) dropLink(peer)
         },
       })
       announce()
     },
+    droppedFrames: () => strayFrames + (part?.ring?.droppedFrames ?? 0),
     modelInUse: () => (part ? (holder?.model.key ?? null) : null),
     close() {
       end(new EngineError('aborted', 'Hearth was closed.'))

@@ -152,7 +152,9 @@ function openReader(diskBytesPerSec: number | undefined): LentReader {
 function watchMemory(backend: Backend, device: Device, reader: MeasuredReader, profile: OwnProfile): void {
   const look = createMemoryWatch(backend, device.bufferBytes, () => budgetBytes)
   let last = -1
+  let dropped = 0
   setInterval(() => {
+    if (dropped !== device.droppedFrames()) report({ droppedFrames: (dropped = device.droppedFrames()) })
     const memory = look()
     const streaming = device.streaming()
     if (memory.pressure === last && streaming === null) return

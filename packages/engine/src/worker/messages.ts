@@ -78,5 +78,6 @@ export type EngineReport = {
   peakPressure: number
   streaming: Streaming | null
   downloadedBytes: number
+  droppedFrames: number
   storage: StorageView
 }

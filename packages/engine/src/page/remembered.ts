@@ -1,0 +1,29 @@
+/**
+ * What this browser remembers of its device between visits, besides who it is (`device-id.ts`).
+ *
+ * @module
+ */
+import { maxNameChars, type RoomId } from '../protocol.ts'
+
+const nameKey = 'hearth.name'
+const budgetKey = 'hearth.memoryBudgetBytes'
+/** The room this profile was last in: its devices may open it again after a restart of the server. */
+const roomKey = 'hearth.room'
+
+export type Remembered = ReturnType<typeof createRemembered>
+
+/** @param storage null where the browser keeps nothing */
+export const createRemembered = (storage: Storage | null) => ({
+  name: (): string | null => nameFrom(storage?.getItem(nameKey) ?? ''),
+  keepName: (name: string): void => storage?.setItem(nameKey, name),
+  memoryBudgetBytes(): number | null {
+    const bytes = Number(storage?.getItem(budgetKey))
+    return bytes > 0 ? bytes : null
+  },
+  keepMemoryBudget: (bytes: number): void => storage?.setItem(budgetKey, String(bytes)),
+  wasIn: (room: RoomId): boolean => storage?.getItem(roomKey) === room,
+  keepRoom: (room: RoomId): void => storage?.setItem(roomKey, room),
+})
+
+/** As the protocol takes it; null when nothing is left of it. */
+export const nameFrom = (text: string): string | null => text.trim().slice(0, maxNameChars).trim() || null
