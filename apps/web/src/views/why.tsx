@@ -1,4 +1,5 @@
 import { createMemo, createSignal, For, Show, type JSX } from 'solid-js'
+import type { PlanRequest } from '../cluster.ts'
 import { reasonsOf, type Reason } from '../forecast.ts'
 import { usePage } from '../page.ts'
 import { measuredMs } from '../track-record.ts'
@@ -10,6 +11,7 @@ export function Why(props: { predictedMs: number }): JSX.Element {
   const { state, chat } = usePage()
   const [open, setOpen] = createSignal(false)
   const plan = () => state.room?.numbered ?? null
+  const split = () => state.room?.choice?.request.split ?? 'fastest'
   // Plans once more for every device: when it is looked at, and again when somebody has measured something new.
   const reasons = createMemo(() => (open() ? reasonsOf(state.room) : null))
   const measured = () => measuredMs(chat.record(), plan()?.number)
@@ -41,9 +43,8 @@ export function Why(props: { predictedMs: number }): JSX.Element {
           {(found) => (
             <>
               <p class="small muted">
-                A model writes in tokens, about three quarters of a word each. A token goes round all devices
-                below, one after the other, so what they need adds up. Hearth tried every way to share out the
-                layers and took the fastest that fits.
+                A model writes in tokens, about three quarters of a word each. A token visits the devices of
+                the ring one after the other, so the times that they need add up. {requestWords[split()]}
               </p>
               <ul class="plain reasons">
                 <For each={found().reasons}>{(reason) => <ReasonLine reason={reason} />}</For>
@@ -73,6 +74,12 @@ function ReasonLine(props: { reason: Reason }): JSX.Element {
       <span class="muted">{props.reason.sentences.join(' ')}</span>
     </li>
   )
+}
+
+const requestWords: Record<PlanRequest['split'], string> = {
+  fastest: 'Of all ways to share out the layers, this is the fastest that fits.',
+  even: 'The layers are shared out evenly, as somebody here asked; fewer devices may be faster.',
+  manual: 'Somebody here shared out the layers by hand; another way may be faster.',
 }
 
 /** Less than this is as good as expected: the prediction's own aim. */
