@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test, type Page } from '@playwright/test'
+import { protocolVersion } from '@hearth/engine/protocol'
 import { tinyModel } from '@hearth/engine/testing'
 import type { ClusterState } from '@hearth/engine'
 import { deriveRoomKeys, secretOf, type JoinSecret } from '../../packages/engine/src/page/join-secret.ts'
@@ -310,7 +311,7 @@ test('a device of the room that lies to the server changes what a person can cha
     },
   ]
   const closeCode = await stranger.evaluate(
-    async ({ room, lies }) => {
+    async ({ version, room, lies }) => {
       const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws`)
       const closed = new Promise<number>((resolve) => {
         socket.addEventListener('close', ({ code }) => resolve(code))
@@ -318,7 +319,7 @@ test('a device of the room that lies to the server changes what a person can cha
       await new Promise((resolve) => socket.addEventListener('open', resolve))
       const join = {
         type: 'join',
-        version: 1,
+        version,
         room,
         device: 'mallory-device',
         name: 'mallory',
@@ -330,7 +331,7 @@ test('a device of the room that lies to the server changes what a person can cha
       for (const text of ['{', '[]', '{"type":"choose"}']) socket.send(text)
       return closed
     },
-    { room, lies },
+    { version: protocolVersion, room, lies },
   )
   await stranger.close()
   expect(closeCode).toBe(1008)

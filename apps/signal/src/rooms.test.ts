@@ -1,5 +1,11 @@
 import type { DeviceId } from '@hearth/halda'
-import { maxMessageChars, parseFromServer, type FromDevice, type RoomView } from '@hearth/engine/protocol'
+import {
+  maxMessageChars,
+  parseFromServer,
+  protocolVersion,
+  type FromDevice,
+  type RoomView,
+} from '@hearth/engine/protocol'
 import { describe, expect, it } from 'vitest'
 import { isSound } from './planning.ts'
 import { createRoom, type ConnectionId, type Room } from './room-state.ts'
@@ -112,7 +118,7 @@ describe('messages that are none', () => {
       'a join as a name that every table has',
       JSON.stringify({
         type: 'join',
-        version: 1,
+        version: protocolVersion,
         room: kitchen,
         device: 'constructor',
         name: 'x',
@@ -248,7 +254,7 @@ describe('a room', () => {
     const connection = house.open()
     const join = {
       type: 'join',
-      version: 1,
+      version: protocolVersion,
       room: kitchen,
       device: id('alice'),
       name: 'a',

@@ -16,7 +16,7 @@ import * as v from 'valibot'
 import { errorCodes } from './errors.ts'
 
 /** Bump on any change that a device built yesterday could not read. Checked in `join` and `hello`. */
-export const protocolVersion = 1
+export const protocolVersion = 2
 
 /** Longest JSON text taken from the network: a chat of a model's whole context fits, a flood does not. */
 export const maxMessageChars = 1_048_576
@@ -333,6 +333,8 @@ export type Activation = {
   layer: number
   /** 1 in decode, a chunk of the prompt in prefill. */
   rows: number
+  /** More rows of the same prompt follow: a device that reads weights for each step may wait for them. */
+  more?: true
   /** (rows, dim), row-major. */
   hidden: Float32Array
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Activation } from './protocol.ts'
 import { maxFrameBytes } from './ring/link.ts'
 import {
   decodeActivation,
@@ -41,6 +42,13 @@ describe('an activation on the wire', () => {
     expect(rows).toBe(31)
     expect(encodeActivation(activation(rows, 4096), 'f16').byteLength).toBeLessThanOrEqual(maxFrameBytes)
     expect(() => encodeActivation(activation(rows + 1, 4096), 'f16')).toThrow(/a frame holds 262144/)
+  })
+
+  it('says that more rows of the same prompt follow', () => {
+    const a: Activation = { ...activation(3, 8), more: true }
+    for (const dtype of ['f32', 'f16'] as const)
+      expect(decodeActivation(encodeActivation(a, dtype), 8)).toMatchObject({ more: true, rows: 3 })
+    expect(decodeActivation(encodeActivation(activation(3, 8), 'f32'), 8)).not.toHaveProperty('more')
   })
 
   it('is null for every frame cut short, of another width, version or dtype', () => {

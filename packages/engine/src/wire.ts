@@ -5,6 +5,8 @@
  *  1  u8   dtype 0 f32 · 1 f16  8  u16  rows           14  u16  plan
  *  2  u16  session             10  u16  layer          16  …    hidden (rows, dim)
  *
+ * The dtype has 128 added where more rows of the same prompt follow.
+ *
  * A probe has 240 in place of the version, is as long as the activation that it stands for, and says its number at 4.
  * Its echo is the same with 241.
  *
@@ -18,6 +20,7 @@ export type Dtype = 'f32' | 'f16'
 
 const frameVersion = 1
 const headerBytes = 16
+const moreFlag = 128
 const bytesPerValue = { f32: 4, f16: 2 } as const
 
 /** Most rows of width `dim` that fit one frame: the prefill chunk. */
@@ -41,7 +44,7 @@ export function encodeActivation(a: Activation, dtype: Dtype): Uint8Array {
   const frame = new Uint8Array(byteLength)
   const header = new DataView(frame.buffer)
   header.setUint8(0, frameVersion)
-  header.setUint8(1, dtype === 'f16' ? 1 : 0)
+  header.setUint8(1, (dtype === 'f16' ? 1 : 0) + (a.more ? moreFlag : 0))
   header.setUint16(2, a.session, true)
   header.setUint32(4, a.position, true)
   header.setUint16(8, a.rows, true)
@@ -57,7 +60,9 @@ export function encodeActivation(a: Activation, dtype: Dtype): Uint8Array {
 export function decodeActivation(frame: Uint8Array, dim: number): Activation | null {
   if (frame.byteLength < headerBytes || frame.byteLength > maxFrameBytes) return null
   const header = new DataView(frame.buffer, frame.byteOffset, headerBytes)
-  const dtype: Dtype | null = header.getUint8(1) === 1 ? 'f16' : header.getUint8(1) === 0 ? 'f32' : null
+  const more = header.getUint8(1) >= moreFlag
+  const kind = header.getUint8(1) % moreFlag
+  const dtype: Dtype | null = kind === 1 ? 'f16' : kind === 0 ? 'f32' : null
   if (header.getUint8(0) !== frameVersion || dtype === null) return null
   const rows = header.getUint16(8, true)
   if (rows === 0 || header.getUint16(12, true) !== dim) return null
@@ -70,6 +75,7 @@ export function decodeActivation(frame: Uint8Array, dim: number): Activation | n
     position: header.getUint32(4, true),
     layer: header.getUint16(10, true),
     rows,
+    ...(more ? { more } : {}),
     hidden,
   }
 }

@@ -117,6 +117,7 @@ export function createLayers(
 
     release: caches.release,
     kvBytes: caches.bytes,
+    gatherRows: () => 1,
     kvBytesAfter: (a, count) => caches.bytesAfter(a.session, spanOf(a, count), a.position + a.rows),
     kvBytesFor: caches.bytesFor,
     bufferBytes: () => result.byteLength,

@@ -18,6 +18,8 @@ export interface Layers {
   /** Drops a session's KV cache, or all of them. */
   release(session?: number): void
   kvBytes(): number
+  /** Rows of a prompt that are worth waiting for before they run, because weights are read for each run; at least 1. */
+  gatherRows(): number
 }
 
 /** What only the head holds: the way in and the way out. */

@@ -52,17 +52,22 @@ export async function* generate(input: GenerateInput): AsyncGenerator<number, St
   }
   return 'aborted'
 
-  /** Chunks follow one another round the ring without waiting. @returns the last row, or null when aborted */
+  /**
+   * Chunks follow one another round the ring without waiting. One row ends what was begun when the question is aborted:
+   * somebody may be waiting for more.
+   *
+   * @returns the last row, or null when aborted
+   */
   async function prefill(from: number): Promise<Float32Array | null> {
     const chunks: Promise<{ hidden: Float32Array }>[] = []
-    for (let position = from; position < prompt.length && !signal.aborted; position += ring.chunkRows) {
-      const tokens = prompt.slice(position, position + ring.chunkRows)
-      const { sent, passed } = ring.pass({
-        session,
-        position,
-        rows: tokens.length,
-        hidden: await head.embed(tokens),
-      })
+    let position = from
+    for (let more = true; more;) {
+      const tokens = prompt.slice(position, position + (signal.aborted ? 1 : ring.chunkRows))
+      const hidden = await head.embed(tokens)
+      more = position + tokens.length < prompt.length && !signal.aborted
+      const rows = tokens.length
+      const { sent, passed } = ring.pass({ session, position, rows, ...(more ? { more } : {}), hidden })
+      position += rows
       chunks.push(passed.then((a) => (cached.push(...tokens), a)))
       await sent
     }

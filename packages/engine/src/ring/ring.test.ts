@@ -79,6 +79,7 @@ function toyLayers(): Layers {
         if (session === undefined || key.startsWith(`${session}:`)) sessions.delete(key)
     },
     kvBytes: () => 0,
+    gatherRows: () => 1,
   }
 }
 
@@ -239,6 +240,63 @@ describe('chunks that pile up', () => {
     const long = Array.from({ length: 40 }, (_, i) => (i * 7) % 50)
     expect(await answer(ring, long, 3, { chunkRows: 2 })).toEqual(naive(long, 3))
     expect(Math.max(...steps)).toBeGreaterThan(2)
+  })
+})
+
+describe('a device that reads its weights for each step', () => {
+  /** Steps of the middle device, which wants so many rows at once. */
+  function hungryRing(gatherRows: number) {
+    const steps: number[] = []
+    const { ring } = toyRing(3, 2, 'f32', undefined, (layers, i) =>
+      i !== 1
+        ? layers
+        : {
+            ...layers,
+            gatherRows: () => gatherRows,
+            run(a, count) {
+              steps.push(a.rows)
+              return layers.run(a, count)
+            },
+          },
+    )
+    return { ring, steps }
+  }
+  const long = Array.from({ length: 40 }, (_, i) => (i * 7) % 50)
+
+  it('waits for the rows that it wants, and for no more than there are', async () => {
+    for (const wanted of [10, 40, 500]) {
+      const { ring, steps } = hungryRing(wanted)
+      expect(await answer(ring, long, 3, { chunkRows: 2 })).toEqual(naive(long, 3))
+      const ofPrompt = steps.filter((rows) => rows > 1)
+      expect(ofPrompt.length).toBeLessThanOrEqual(2 * Math.ceil(40 / wanted))
+      expect(steps.filter((rows) => rows === 1)).toHaveLength(2 * 2)
+    }
+  })
+
+  it('is not left waiting when a prompt is given up', async () => {
+    const { ring, steps } = hungryRing(500)
+    const aborter = new AbortController()
+    const given = { ...ring, chunkRows: 2 }
+    let passes = 0
+    given.pass = (rows) => {
+      if (++passes === 3) aborter.abort()
+      return ring.pass(rows)
+    }
+    const tokens = generate({
+      ring: given,
+      head: toyHead,
+      session: 9,
+      prompt: long,
+      cached: [],
+      sample: argmax,
+      isEnd: () => false,
+      maxTokens: 5,
+      contextLength: 1000,
+      signal: aborter.signal,
+    })
+    expect(await tokens.next()).toEqual({ done: true, value: 'aborted' })
+    expect(steps).toEqual([7, 7])
+    expect(await answer(ring, prompt, 3)).toEqual(naive(prompt, 3))
   })
 })
 

@@ -77,7 +77,8 @@ type Pass = {
 /** After the last layer only the last row says what comes next; the others need not travel. */
 function lastRow(a: Activation): Activation {
   const dim = a.hidden.length / a.rows
-  return { ...a, rows: 1, position: a.position + a.rows - 1, hidden: a.hidden.slice(-dim) }
+  const { more: _, ...rest } = a
+  return { ...rest, rows: 1, position: a.position + a.rows - 1, hidden: a.hidden.slice(-dim) }
 }
 
 export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }: RingOptions): Ring {
@@ -89,7 +90,10 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
   let closed = false
   let droppedFrames = 0
 
-  const { take } = createTurns((a) => step(a).catch((thrown) => onfailed(a.session, toEngineError(thrown))))
+  const { take } = createTurns(
+    (a) => step(a).catch((thrown) => onfailed(a.session, toEngineError(thrown))),
+    () => layers.gatherRows(),
+  )
 
   async function step(a: Activation): Promise<void> {
     if (closed) return
@@ -113,7 +117,8 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
     for (let row = 0; row < a.rows; row += chunkRows) {
       const rows = Math.min(chunkRows, a.rows - row)
       const hidden = a.hidden.subarray(row * dim, (row + rows) * dim)
-      yield { ...a, position: a.position + row, rows, hidden }
+      const more = row + rows < a.rows ? { more: true as const } : {}
+      yield { ...a, ...more, position: a.position + row, rows, hidden }
     }
   }
 

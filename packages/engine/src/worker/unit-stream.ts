@@ -6,6 +6,7 @@
 import type { Residency } from '@hearth/halda'
 import type { Backend, Region } from '../backend/backend.ts'
 import type { WeightStream } from '../model/weight-stream.ts'
+import { createMeasuredReader } from '../store/measured-reader.ts'
 import type { ShardReader } from '../store/shard-reader.ts'
 import { createReadAhead, type ReadAhead, type ReadAheadStats } from './read-ahead.ts'
 import { sumBytes, type Unit } from './units.ts'
@@ -30,11 +31,14 @@ export interface UnitStream {
   stop(): Promise<void>
   /** What streams; empty while nothing does. */
   streamed(): readonly Unit[]
+  /** How long one pass over the given layers reads, as fast as was read so far; 0 when none of them streams. */
+  readMs(layers: readonly number[]): number
   /** Null while nothing streams. Pieces of the output count as layers. */
   stats(): (ReadAheadStats & { layers: number; layerBytes: number }) | null
 }
 
-export function createUnitStream({ backend, key, reader, readsAhead }: UnitStreamOptions): UnitStream {
+export function createUnitStream({ backend, key, readsAhead, ...options }: UnitStreamOptions): UnitStream {
+  const reader = createMeasuredReader(options.reader)
   let running: { readAhead: ReadAhead; slots: Region[]; streamed: readonly Unit[] } | null = null
 
   function slotsOf({ slots, slotBytes }: Residency<Unit>): Region[] {
@@ -75,6 +79,11 @@ export function createUnitStream({ backend, key, reader, readsAhead }: UnitStrea
       for (const slot of slots) slot.free()
     },
     streamed: () => running?.streamed ?? [],
+    readMs(layers) {
+      const { readBytes, readingMs } = reader.stats()
+      const mine = running?.streamed.filter(({ unit }) => layers.includes(unit)) ?? []
+      return mine.length === 0 ? 0 : (sumBytes(mine) * readingMs) / readBytes
+    },
     stats() {
       if (!running) return null
       const { readAhead, streamed } = running

@@ -19,6 +19,7 @@ import type { ShardReader } from '../store/shard-reader.ts'
 import type { ReadHandle } from '../store/shard-store.ts'
 import { givenBack, residencyOf, residentBytes, type Need } from './device-residency.ts'
 import type { OpenModel } from './open-model.ts'
+import { createPromptChunk } from './prompt-chunk.ts'
 import { createShardFetcher, type Fetching } from './shard-fetcher.ts'
 import { createUnitStream, type UnitStream } from './unit-stream.ts'
 import { allUnits, sumBytes, unitsOf, type Holding, type Unit } from './units.ts'
@@ -74,6 +75,7 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
   const pieces = outputPieces(shards.head, backend.packing, largestLayer)
   const units = allUnits(shards, pieces)
   const fetcher = createShardFetcher(model, backend, shelf)
+  const promptChunk = createPromptChunk()
   const stream = createUnitStream({ backend, key, reader, readsAhead })
   const layers = createLayers(backend, config)
   /** The backend's own, too. */
@@ -243,8 +245,13 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
   async function runWithRoom(...[a, count]: Parameters<Layers['run']>): ReturnType<Layers['run']> {
     await makeRoomForKv(layers.kvBytesAfter(a, count))
     for (;;) {
+      const startMs = performance.now()
+      const waitedMs = () => stream.stats()?.waitedMs ?? 0
+      const waitedBeforeMs = waitedMs()
       try {
-        return await layers.run(a, count)
+        const out = await layers.run(a, count)
+        promptChunk.noteRun(a.rows, count, performance.now() - startMs - (waitedMs() - waitedBeforeMs))
+        return out
       } catch (thrown) {
         const less = isOutOfMemory(thrown) && held ? withHalfPinned(held, backend.memoryBytes()) : null
         if (!less) throw thrown
@@ -266,7 +273,14 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
 
   return {
     model,
-    layers: { ...layers, run: (a, count) => inTurn(() => runWithRoom(a, count)) },
+    layers: {
+      ...layers,
+      run: (a, count) => inTurn(() => runWithRoom(a, count)),
+      gatherRows() {
+        const mine = held?.holding.layers ?? []
+        return promptChunk.rowsToCover(stream.readMs(mine), mine.length)
+      },
+    },
     get head() {
       return head && headInTurn
     },

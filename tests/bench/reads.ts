@@ -1,0 +1,126 @@
+/**
+ * node --import tsx tests/bench/reads.ts [--files 16] [--megabytes 64] [--json]
+ *
+ * How fast Chromium reads stored layers: one storage worker, or several that share each file or take files in turn; with
+ * a cold page cache where this runs as root on Linux, and with a warm one. Medians of five, taken in turns.
+ *
+ * @module
+ */
+import { writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { chromium, type Page } from 'playwright'
+import { median } from '../../packages/engine/src/node/measure-speed.ts'
+import { servePages } from '../browser/pages-server.ts'
+import { chromiumArgs, chromiumPath } from '../chromium.ts'
+import { table } from './tables.ts'
+import { viteUrl } from './vite-url.ts'
+
+const repeats = 5
+const script = viteUrl(new URL('pages/reads.worker.ts', import.meta.url))
+/** Each is a worker of its own. */
+const workerOf = (i: number) => `${script}?${i}`
+
+type Read = { file: number; offset: number; byteLength: number }
+
+/** What each worker reads. */
+type Way = { title: string; shares(files: number, fileBytes: number): Read[][] }
+
+const split = (workers: number): Way => ({
+  title: workers === 1 ? 'one worker' : `${workers} workers, a part of each file`,
+  shares: (files, fileBytes) =>
+    Array.from({ length: workers }, (_, i) =>
+      Array.from({ length: files }, (_, file) => ({
+        file,
+        offset: (i * fileBytes) / workers,
+        byteLength: fileBytes / workers,
+      })),
+    ),
+})
+const inTurns = (workers: number): Way => ({
+  title: `${workers} workers, files in turn`,
+  shares: (files, fileBytes) =>
+    Array.from({ length: workers }, (_, i) =>
+      Array.from({ length: files }, (_, file) => ({ file, offset: 0, byteLength: fileBytes })).filter(
+        ({ file }) => file % workers === i,
+      ),
+    ),
+})
+const ways = [split(1), split(2), split(4), inTurns(2)]
+
+const { values } = parseArgs({
+  options: {
+    files: { type: 'string', default: '16' },
+    megabytes: { type: 'string', default: '64' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const files = Number(values.files)
+const fileBytes = Number(values.megabytes) * 2 ** 20
+
+/** Calls a method of a worker, which starts with the first call. */
+const inWorker = (page: Page, script: string, method: string, ...args: unknown[]): Promise<unknown> =>
+  page.evaluate(([script, method, args]) => window.callWorker(script, method, args), [
+    script,
+    method,
+    args,
+  ] as const)
+
+/** @returns false where only root may, or the system has no such thing */
+function dropCaches(): boolean {
+  try {
+    writeFileSync('/proc/sys/vm/drop_caches', '3')
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function readMs(page: Page, way: Way): Promise<number> {
+  const startMs = performance.now()
+  await Promise.all(
+    way.shares(files, fileBytes).map((reads, i) => inWorker(page, workerOf(i), 'read', reads)),
+  )
+  return performance.now() - startMs
+}
+
+const folder = await mkdtemp(path.join(tmpdir(), 'hearth-reads-'))
+const server = await servePages()
+const context = await chromium.launchPersistentContext(folder, {
+  executablePath: await chromiumPath(),
+  args: chromiumArgs,
+})
+try {
+  const page = await context.newPage()
+  await page.goto(server.url)
+  await inWorker(page, workerOf(0), 'write', files, fileBytes)
+  for (let i = 0; i < 4; i++) await inWorker(page, workerOf(i), 'open', fileBytes)
+  const rows = ways.map(({ title }) => ({ title, coldMs: [] as number[], warmMs: [] as number[] }))
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    for (const [i, way] of ways.entries()) {
+      if (dropCaches()) rows[i]!.coldMs.push(await readMs(page, way))
+      else await readMs(page, way)
+      rows[i]!.warmMs.push(await readMs(page, way))
+    }
+  }
+  await inWorker(page, workerOf(0), 'remove')
+  const perSec = (ms: readonly number[]) =>
+    ms.length === 0 ? null : (files * fileBytes * 1000) / median(ms) / 1e9
+  const figures = rows.map(({ title, coldMs, warmMs }) => ({
+    title,
+    coldGBs: perSec(coldMs),
+    warmGBs: perSec(warmMs),
+  }))
+  const lines = figures.map(({ title, coldGBs, warmGBs }) => [
+    title,
+    coldGBs?.toFixed(2) ?? '–',
+    warmGBs!.toFixed(2),
+  ])
+  console.log(values.json ? JSON.stringify(figures) : table(['reads', 'cold, GB/s', 'warm, GB/s'], lines))
+} finally {
+  await context.close()
+  await server.close()
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+}
