@@ -105,7 +105,6 @@ try {
       rows[i]!.warmMs.push(await readMs(page, way))
     }
   }
-  await inWorker(page, workerOf(0), 'remove')
   const perSec = (ms: readonly number[]) =>
     ms.length === 0 ? null : (files * fileBytes * 1000) / median(ms) / 1e9
   const figures = rows.map(({ title, coldMs, warmMs }) => ({

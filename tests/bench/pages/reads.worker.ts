@@ -40,8 +40,4 @@ serve({
       await reader.read({ ...nameOf(file), offset }, () => new Uint8Array(memory.buffer, 0, byteLength))
     }
   },
-  async remove(): Promise<void> {
-    reader.close()
-    await (await createOpfsStore()).remove({ model })
-  },
 })
