@@ -185,11 +185,11 @@ export function createDevice(options: DeviceOptions): Device {
         contextLength,
       })
     }
+    // Sessions belong to a ring; this one starts with none, and their memory is free for its layers.
+    await holder.forgetSessions()
     await holder.hold(holdingOf(numbered.plan, me), budgetBytes, report, signal)
     if (signal.aborted) return
     onholding()
-    // Sessions belong to a ring; this one starts with none.
-    holder.layers.release()
     mine.state = 'loaded'
     join(mine, holder)
     announce()

@@ -53,6 +53,8 @@ export interface WeightsHolder {
     onprogress: (loadedBytes: number, totalBytes: number) => void,
     signal: AbortSignal,
   ): Promise<void>
+  /** Drops every KV cache, once nothing runs. */
+  forgetSessions(): Promise<void>
   /** What streams, and how well. */
   streaming: UnitStream['stats']
   /** Held outside the backend: hidden states and logits. */
@@ -286,6 +288,7 @@ export function createWeightsHolder(options: HolderOptions): WeightsHolder {
       return head && headInTurn
     },
     hold: (...what) => inTurn(() => hold(...what)),
+    forgetSessions: () => inTurn(async () => layers.release()),
     streaming: stream.stats,
     bufferBytes: () => layers.bufferBytes() + (head ? 4 * config.vocabSize : 0),
     free: () =>
