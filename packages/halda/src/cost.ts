@@ -1,104 +1,38 @@
 /**
- * What a plan costs: one small pure function per symbol of the paper (arXiv 2504.08791, appendix A.3), then the whole.
+ * What a whole plan costs:
  *
- * Times are whole nanoseconds. Doubles add whole numbers exactly, so a sum does not depend on its order, plans that
- * cost the same compare as equal, and a faster device is never slower by a rounding.
+ *     TPOT = max(path, reads of the device that reads longest)
+ *     path = Σ over devices (computing + output + waiting for the store)  +  Σ ξ over all changes of device
  *
- * Decoding one token reads every weight once and does little with it, so a layer's time is the time to read it: the
- * measured matrix–vector rates replace the paper's FLOPS [s^{cpu,q}] and its memory term [b'/T^cpu] together.
+ * A device whose windows fit its memory by the bytes of their very layers waits for nothing in a plan of one round
+ * without a GPU; all other plans are counted by the largest layer, so that a search over counts is exact
+ * (`part.ts`).
  *
  * @module
  */
-import { leastResidentBytes, outputPieceCount } from './residency.ts'
-import type { BytesByType, DeviceId, DeviceProfile, ModelProfile, Plan } from './types.ts'
-
-export const nsPerMs = 1e6
-const nsPerSec = 1e9
-
-/** Scratch of the forward pass, staging of a frame and the WASM module itself, the same on every device [c^cpu]. */
-export const bufferBytes = 16 * 2 ** 20
-
-export const totalBytes = (bytes: BytesByType): number =>
-  Object.values(bytes).reduce((sum, each) => sum + each, 0)
-
-/**
- * Bytes per second of one weight type [s^{cpu,q}]. A type that the device did not measure is taken to be as slow as
- * the slowest that it did; `explain.ts` says so.
- */
-export const weightRate = (device: DeviceProfile, type: string): number =>
-  own(device.weightBytesPerSec, type) ?? Math.min(...Object.values(device.weightBytesPerSec))
-
-/** Time to read and multiply these weights once. */
-export function readNs(device: DeviceProfile, weights: BytesByType): number {
-  let seconds = 0
-  for (const [type, bytes] of Object.entries(weights)) seconds += bytes / weightRate(device, type)
-  return Math.round(seconds * nsPerSec)
-}
-
-/** One layer on the CPU [α_m]. */
-export const alphaNs = (device: DeviceProfile, model: ModelProfile, layer: number): number =>
-  readNs(device, model.layerBytes[layer] ?? {})
-
-/** What the head does besides its layers: output norm and lm_head; one embedding row costs nothing beside them [κ]. */
-export const kappaNs = (head: DeviceProfile, model: ModelProfile): number => readNs(head, model.outputBytes)
-
-/** Handing the hidden state on [ξ_m = t_m^comm]; a device hands nothing to itself. */
-export const xiNs = (from: DeviceProfile, to: DeviceId): number =>
-  from.device === to ? 0 : Math.round((own(from.hopMs, to) ?? from.defaultHopMs) * nsPerMs)
-
-/** One layer's weights and its KV cache at the full context [b' = b + 2(h_k e_k + h_v e_v) n_kv]. */
-export const layerMemoryBytes = (model: ModelProfile, layer: number): number =>
-  totalBytes(model.layerBytes[layer] ?? {}) + model.kvBytesPerPosition * model.contextLength
-
-/** Embedding, output norm and lm_head; a tied lm_head is the embedding and is held once [b_i + b_o]. */
-export const headMemoryBytes = (model: ModelProfile): number =>
-  model.tiedOutput
-    ? Math.max(model.embeddingBytes, totalBytes(model.outputBytes))
-    : model.embeddingBytes + totalBytes(model.outputBytes)
-
-/** Layers that a device holds while it streams: one runs, one is read. */
-const slots = 2
-
-/**
- * Reading what does not fit, once per token [T^disk]. Nothing of it is taken to be hidden behind computing: the worst
- * case, as in the paper (A.3).
- *
- * @param weights of the device's layers, in bytes
- * @param memoryBytes all that its part takes
- */
-export function diskNs(device: DeviceProfile, weights: readonly number[], memoryBytes: number): number {
-  if (memoryBytes <= device.memoryBytes || weights.length === 0) return 0
-  const slotBytes = Math.max(...weights)
-  const forLayers = device.memoryBytes - (memoryBytes - sum(weights))
-  const pinned = Math.max(0, Math.floor(forLayers / slotBytes) - slots)
-  const streamedBytes = sum(weights) * (1 - pinned / weights.length)
-  return Math.round((streamedBytes / device.diskReadBytesPerSec) * nsPerSec)
-}
-
-/** Bytes of each of a device's layers. */
-const layerWeightsOf = (plan: Plan, model: ModelProfile, device: DeviceId): number[] =>
-  plan.windows
-    .filter((window) => window.device === device)
-    .flatMap(({ firstLayer, layers }) => model.layerBytes.slice(firstLayer, firstLayer + layers))
-    .map(totalBytes)
-
-/** The output in pieces as it streams. */
-function outputPieceBytes(model: ModelProfile): number[] {
-  const bytes = totalBytes(model.outputBytes)
-  const count = outputPieceCount(bytes, Math.max(1, ...model.layerBytes.map(totalBytes)))
-  return Array.from({ length: count }, () => bytes / count)
-}
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)
-
-/** Names come from other people's devices: one called "constructor" must not find what every object inherits. */
-const own = (table: Readonly<Record<string, number>>, name: string): number | undefined =>
-  Object.hasOwn(table, name) ? table[name] : undefined
+import { figuresOf, partOf, slots, streamedUnits, type Counts, type Figures } from './part.ts'
+import {
+  bufferBytes,
+  chunkXiNs,
+  decodePass,
+  embeddingMemoryBytes,
+  largestLayerBytes,
+  layerKvBytes,
+  outputMemoryBytes,
+  outputPieces,
+  totalBytes,
+  xiNs,
+} from './symbols.ts'
+import type { DeviceId, DeviceProfile, LayerWindow, ModelProfile, Plan, Workload } from './types.ts'
 
 /** One device's part of a plan. */
 export type DeviceCost = {
   device: DeviceId
   layers: number
+  gpuLayers: number
+  /** CPU layers, and on the head pieces of the output, that stay in memory, and that are read for every token. */
+  pinnedUnits: number
+  streamedUnits: number
   /** Its layers, once per token. */
   computeNs: number
   /** κ on the head, 0 elsewhere. */
@@ -106,92 +40,189 @@ export type DeviceCost = {
   /** Time of the hops that leave this device. */
   hopNs: number
   hops: number
-  /** Reading the layers that do not fit its budget, once per token [T^disk]. */
-  diskNs: number
-  /** 0 for a device that has no part; else weights, KV cache and `bufferBytes`, all held at once. */
+  /** Waiting for its store, once per token [T^disk]. */
+  waitNs: number
+  /** 0 for a device that has no part; else weights, KV cache and `bufferBytes`, all held at once. Without GPU layers. */
   memoryBytes: number
-  /** The same with two units held at a time, the others read from the store when their turn comes (residency.ts). */
+  /** The same without the embedding, of which single rows are read where it does not fit. */
+  residentBytes: number
+  /** The same with two units held at a time, the others read from the store when their turn comes. */
   leastMemoryBytes: number
   budgetBytes: number
 }
 
 export type PlanCost = {
+  /** One token of every session, at the workload's context. */
   tpotNs: number
+  /** The same if reading from stores took no longer than the path: at most `tpotNs`. */
+  pathNs: number
+  /** From a prompt of `promptTokens` to its first token. */
+  ttftNs: number
   hops: number
+  /** Whether every device holds its part in some way: whole, or through slots, and its GPU layers in GPU memory. */
+  fits: boolean
   /** Every device that was given, in that order, those without a part too. */
   devices: DeviceCost[]
 }
 
+/** Rows of one prefill chunk, as they are measured. */
+const chunkRows = 32
+const defaultPromptTokens = 256
+
 /**
- * Σ computing + output + hops. The hidden state starts at the head, visits the windows in running order and ends at
- * the head; a hop is a change of device, so a ring of one has none.
+ * Prepares the devices once for many plans.
  *
- * @throws RangeError when the plan names a device that has no profile
+ * @returns the cost of a plan; it throws RangeError when the plan names a device that has no profile
  */
-export function planCost(plan: Plan, devices: readonly DeviceProfile[], model: ModelProfile): PlanCost {
-  const parts = new Map<DeviceId, DeviceCost>()
-  const profiles = new Map<DeviceId, DeviceProfile>()
+export function createPricer(
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  workload: Workload = {},
+): (plan: Plan) => PlanCost {
+  const pass = decodePass(model, workload)
+  const chunks = Math.ceil((workload.promptTokens ?? defaultPromptTokens) / chunkRows)
+  const chunk = { rows: chunkRows, positions: (chunks * chunkRows) / 2 }
+  const kvBytes = layerKvBytes(model)
+  const bytesOf = model.layerBytes.map(totalBytes)
+  const outputBytes = outputMemoryBytes(model)
+  const pieces = outputPieces(model)
+  const slotsBytes = slots * largestLayerBytes(model)
+  const known = new Map<DeviceId, Known>()
   for (const profile of devices) {
-    profiles.set(profile.device, profile)
-    parts.set(profile.device, {
-      device: profile.device,
-      layers: 0,
-      computeNs: 0,
-      outputNs: 0,
-      hopNs: 0,
-      hops: 0,
-      diskNs: 0,
-      memoryBytes: 0,
-      leastMemoryBytes: 0,
-      budgetBytes: profile.memoryBytes,
+    known.set(profile.device, {
+      profile,
+      figures: figuresOf(profile, model, pass),
+      chunkFigures: figuresOf(profile, model, chunk),
     })
   }
-  const lookUp = <T>(map: ReadonlyMap<DeviceId, T>, device: DeviceId): T => {
-    const found = map.get(device)
+  const lookUp = (device: DeviceId): Known => {
+    const found = known.get(device)
     if (found === undefined) throw new RangeError(`The plan names ${device}, which has no profile`)
     return found
   }
 
-  const pass = (from: DeviceId, to: DeviceId) => {
-    if (from === to) return
-    const part = lookUp(parts, from)
-    part.hopNs += xiNs(lookUp(profiles, from), to)
-    part.hops += 1
-  }
+  return ({ head, rounds, windows }) => {
+    for (const device of [head, ...windows.map((window) => window.device)]) lookUp(device)
+    const hops = hopsOf(head, windows)
+    const parts = devices.map((profile): Draft => {
+      const own = windows.filter(({ device }) => device === profile.device)
+      const isHead = profile.device === head
+      const layers = own.reduce((sum, window) => sum + window.layers, 0)
+      const gpuLayers = own.reduce((sum, window) => sum + window.gpuLayers, 0)
+      const cpuLayers = layers - gpuLayers
+      const hasPart = layers > 0 || isHead
+      const fixedBytes = hasPart ? bufferBytes + cpuLayers * kvBytes : 0
+      let unitsBytes = isHead ? outputBytes : 0
+      for (const window of own) {
+        const end = window.firstLayer + window.layers - window.gpuLayers
+        for (let layer = window.firstLayer; layer < end; layer++) unitsBytes += bytesOf[layer] ?? 0
+      }
+      return {
+        counts: { layers, gpuLayers, visits: own.length, isHead },
+        known: lookUp(profile.device),
+        residentBytes: fixedBytes + unitsBytes,
+        memoryBytes: fixedBytes + unitsBytes + (isHead ? embeddingMemoryBytes(model) : 0),
+        leastMemoryBytes: fixedBytes + Math.min(unitsBytes, slotsBytes),
+      }
+    })
 
-  let at = plan.head
-  for (const window of plan.windows) {
-    pass(at, window.device)
-    at = window.device
-    const part = lookUp(parts, at)
-    const profile = lookUp(profiles, at)
-    for (let layer = window.firstLayer; layer < window.firstLayer + window.layers; layer++) {
-      part.computeNs += alphaNs(profile, model, layer)
-      part.memoryBytes += layerMemoryBytes(model, layer)
+    const fitsByBytes =
+      rounds === 1 &&
+      parts.every(
+        ({ counts, residentBytes, known }) =>
+          counts.gpuLayers === 0 && residentBytes <= known.profile.memoryBytes,
+      )
+    let fits = true
+    let chunkTripNs = 0
+    let slowestChunkNs = 0
+    let slowestReaderNs = 0
+    let slowestReader: DeviceCost | null = null
+    const costs = parts.map((part): DeviceCost => {
+      const { counts, known, memoryBytes, residentBytes, leastMemoryBytes } = part
+      const { profile, figures, chunkFigures } = known
+      const cpuLayers = counts.layers - counts.gpuLayers
+      const streamable = streamedUnits(figures, cpuLayers, counts.isHead)
+      const hasPart = counts.layers > 0 || counts.isHead
+      if (hasPart && !fitsByBytes && (streamable === null || counts.gpuLayers > figures.gpuRoomLayers)) {
+        fits = false
+      }
+      const units = cpuLayers + (counts.isHead ? pieces : 0)
+      const streamed = fitsByBytes ? 0 : (streamable ?? units)
+      const { computeNs, outputNs, waitNs, readerNs } = partOf(figures, counts, streamed)
+      const streamedLayers = Math.min(streamed, cpuLayers)
+      const prefill = partOf(chunkFigures, { ...counts, isHead: false }, streamedLayers)
+      const chunkNs = Math.max(prefill.computeNs + prefill.waitNs, prefill.readerNs)
+      chunkTripNs += chunkNs
+      slowestChunkNs = Math.max(slowestChunkNs, chunkNs)
+      const away = hops.filter(({ from }) => from === profile.device)
+      const cost: DeviceCost = {
+        device: profile.device,
+        layers: counts.layers,
+        gpuLayers: counts.gpuLayers,
+        pinnedUnits: units - streamed,
+        streamedUnits: streamed,
+        computeNs,
+        outputNs,
+        hopNs: away.reduce((sum, { to }) => sum + xiNs(profile, to), 0),
+        hops: away.length,
+        waitNs,
+        memoryBytes,
+        residentBytes,
+        leastMemoryBytes,
+        budgetBytes: profile.memoryBytes,
+      }
+      if (readerNs > slowestReaderNs) [slowestReaderNs, slowestReader] = [readerNs, cost]
+      return cost
+    })
+
+    const pathNs = costs.reduce(
+      (sum, cost) => sum + cost.computeNs + cost.outputNs + cost.waitNs + cost.hopNs,
+      0,
+    )
+    giveWait(slowestReader, slowestReaderNs - pathNs)
+    const chunkHopNs = hops.reduce((sum, { from, to }) => sum + chunkXiNs(lookUp(from).profile, to), 0)
+    return {
+      tpotNs: Math.max(pathNs, slowestReaderNs),
+      pathNs,
+      ttftNs: chunkTripNs + chunkHopNs + (chunks - 1) * slowestChunkNs + lookUp(head).figures.kappaNs,
+      hops: hops.length,
+      fits,
+      devices: costs,
     }
-    part.layers += window.layers
-  }
-  pass(at, plan.head)
-
-  const head = lookUp(parts, plan.head)
-  head.outputNs = kappaNs(lookUp(profiles, plan.head), model)
-  head.memoryBytes += headMemoryBytes(model)
-  for (const part of parts.values()) {
-    if (part.layers > 0 || part === head) part.memoryBytes += bufferBytes
-    const weights = layerWeightsOf(plan, model, part.device)
-    const units = [...weights, ...(part === head ? outputPieceBytes(model) : [])]
-    const embeddingBytes = part === head && !model.tiedOutput ? model.embeddingBytes : 0
-    part.leastMemoryBytes =
-      part.memoryBytes -
-      (sum(units) + embeddingBytes) +
-      leastResidentBytes(units.map((byteLength) => ({ byteLength })))
-    part.diskNs = diskNs(lookUp(profiles, part.device), weights, part.memoryBytes)
-  }
-
-  const all = [...parts.values()]
-  return {
-    tpotNs: all.reduce((sum, part) => sum + part.computeNs + part.outputNs + part.hopNs + part.diskNs, 0),
-    hops: all.reduce((sum, part) => sum + part.hops, 0),
-    devices: all,
   }
 }
+
+type Known = { profile: DeviceProfile; figures: Figures; chunkFigures: Figures }
+type Draft = {
+  counts: Counts
+  known: Known
+  residentBytes: number
+  memoryBytes: number
+  leastMemoryBytes: number
+}
+
+/** What everybody waits for the slowest reader is its own waiting. */
+function giveWait(reader: DeviceCost | null, excessNs: number): void {
+  if (reader !== null && excessNs > 0) reader.waitNs += excessNs
+}
+
+/** The hidden state starts at the head, visits the windows in running order and ends at the head. */
+function hopsOf(head: DeviceId, windows: readonly LayerWindow[]): { from: DeviceId; to: DeviceId }[] {
+  const stations = [head, ...windows.map(({ device }) => device), head]
+  return stations.slice(1).flatMap((to, i) => {
+    const from = stations[i]
+    return from === undefined || from === to ? [] : { from, to }
+  })
+}
+
+/**
+ * A ring of one has no hops; the head may run no layers.
+ *
+ * @throws RangeError when the plan names a device that has no profile
+ */
+export const planCost = (
+  plan: Plan,
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  workload: Workload = {},
+): PlanCost => createPricer(devices, model, workload)(plan)

@@ -3,17 +3,24 @@
  *
  * @module
  */
-import { nsPerMs, planCost, type DeviceCost } from './cost.ts'
+import { createPricer, type DeviceCost } from './cost.ts'
 import { formatBytes } from './sentence.ts'
 import { planExact, planWith } from './solve-exact.ts'
-import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult } from './types.ts'
+import { bufferBytes, headMemoryBytes, largestLayerBytes, layerKvBytes, nsPerMs } from './symbols.ts'
+import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
 
 export type ExplainedDevice = {
   device: DeviceId
   isHead: boolean
   layers: number
+  /** Of them, on its GPU. */
+  gpuLayers: number
+  /** Layers, and on the head pieces of the output, that stay in memory, and that are read for every token. */
+  pinned: number
+  streamed: number
   /** Its windows as a person counts them: "0–15, 32–47"; empty without layers. */
   windows: string
+  /** What it will fill of its budget: all of its part, or as much as fits beside the slots. */
   memoryBytes: number
   budgetBytes: number
   /** ms of every token: its layers, and on the head the output. */
@@ -22,79 +29,145 @@ export type ExplainedDevice = {
   /** All hops that leave it during one token, and how many they are. */
   hopMs: number
   hops: number
+  /** ms of every token that all wait for its store. */
+  waitMs: number
+  /** Of the token's time, 0…1: computing, output, hops and waiting. */
+  share: number
   /** What would change without it, or why it has no part: a sentence without its name. */
   why: string
+  /** How much longer a token would take without it, or, where it has no part, with one; null when that cannot be. */
+  changeMs: number | null
+  /** What more memory would save; null where it would save nothing. */
+  memoryAdvice: string | null
 }
 
+/** Plain data, so that a page can draw it; fields are added, not changed. */
 export type Explanation = {
   /** Every device, in the order given. */
   devices: ExplainedDevice[]
   hops: number
+  rounds: number
   tpotMs: number
+  /** From a prompt to its first token; far too long where no batched rate was measured. */
+  ttftMs: number
   /** What was assumed rather than measured. */
   notes: string[]
 }
 
 /**
- * Plans once more for every device: with it when it has no part, without it when it has. Takes as long as that.
+ * Plans once more for every device, with it when it has no part, without it when it has, and for every one that streams
+ * with more memory. Takes as long as that.
  *
  * @param plan of these devices and this model; any planner's
  */
-export function explain(plan: Plan, devices: readonly DeviceProfile[], model: ModelProfile): Explanation {
-  const cost = planCost(plan, devices, model)
+export function explain(
+  plan: Plan,
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  workload: Workload = {},
+): Explanation {
+  const cost = createPricer(devices, model, workload)(plan)
   const tpotMs = cost.tpotNs / nsPerMs
   return {
     devices: cost.devices.map((part) => {
-      const isMember = part.layers > 0 || part.device === plan.head
+      const isHead = part.device === plan.head
+      const isMember = part.layers > 0 || isHead
+      const change = isMember
+        ? changeWithout(part, devices, model, workload, tpotMs)
+        : changeWith(part, devices, model, workload, tpotMs)
+      const ownNs = part.computeNs + part.outputNs + part.hopNs + part.waitNs
       return {
         device: part.device,
-        isHead: part.device === plan.head,
+        isHead,
         layers: part.layers,
+        gpuLayers: part.gpuLayers,
+        pinned: part.pinnedUnits,
+        streamed: part.streamedUnits,
         windows: windowsOf(plan, part.device),
-        memoryBytes: part.memoryBytes,
+        memoryBytes: filledBytes(part),
         budgetBytes: part.budgetBytes,
         computeMs: part.computeNs / nsPerMs,
         outputMs: part.outputNs / nsPerMs,
         hopMs: part.hopNs / nsPerMs,
         hops: part.hops,
-        why: isMember ? whyIn(part, devices, model, tpotMs) : whyOut(part, devices, model, tpotMs),
+        waitMs: part.waitNs / nsPerMs,
+        share: ownNs / cost.tpotNs,
+        ...change,
+        memoryAdvice:
+          part.streamedUnits === 0 ? null : memoryAdvice(part, isHead, devices, model, workload, tpotMs),
       }
     }),
     hops: cost.hops,
+    rounds: plan.rounds,
     tpotMs,
+    ttftMs: cost.ttftNs / nsPerMs,
     notes: notMeasured(devices, model),
   }
 }
 
-function whyIn(
+const filledBytes = ({ memoryBytes, residentBytes, budgetBytes }: DeviceCost): number =>
+  memoryBytes <= budgetBytes ? memoryBytes : Math.min(residentBytes, budgetBytes)
+
+type Change = Pick<ExplainedDevice, 'why' | 'changeMs'>
+
+function changeWithout(
   { device }: DeviceCost,
   devices: readonly DeviceProfile[],
   model: ModelProfile,
+  workload: Workload,
   tpotMs: number,
-): string {
+): Change {
   const others = devices.filter((each) => each.device !== device)
-  const without = planExact(others, model)
-  if (!without.ok) return 'without it the model does not fit'
-  return `without it ${change(without, tpotMs)}`
+  const without = planExact(others, model, workload)
+  if (!without.ok) return { why: 'without it the model does not fit', changeMs: null }
+  const changeMs = changeOf(without, tpotMs)
+  return { why: `without it a token would take ${inWords(changeMs)}`, changeMs }
 }
 
-function whyOut(
+function changeWith(
   { device }: DeviceCost,
   devices: readonly DeviceProfile[],
   model: ModelProfile,
+  workload: Workload,
   tpotMs: number,
-): string {
-  const withIt = planWith(devices, model, device)
-  return withIt.ok
-    ? `with a part for it ${change(withIt, tpotMs)}`
-    : 'no part of this model fits in its memory'
+): Change {
+  const withIt = planWith(devices, model, device, workload)
+  if (!withIt.ok) return { why: 'no part of this model fits in its memory', changeMs: null }
+  const changeMs = changeOf(withIt, tpotMs)
+  return { why: `with a part for it a token would take ${inWords(changeMs)}`, changeMs }
 }
 
-function change(result: PlanResult & { ok: true }, tpotMs: number): string {
-  const ms = result.plan.predictedTpotMs - tpotMs
-  if (Math.abs(ms) < 0.05) return 'a token would take as long'
-  return `a token would take ${formatMs(Math.abs(ms))} ${ms > 0 ? 'more' : 'less'}`
+/** With room for all of its part, each layer as large as the largest. */
+function memoryAdvice(
+  part: DeviceCost,
+  isHead: boolean,
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  workload: Workload,
+  tpotMs: number,
+): string | null {
+  const memoryBytes =
+    bufferBytes +
+    part.layers * (largestLayerBytes(model) + layerKvBytes(model)) +
+    (isHead ? headMemoryBytes(model) : 0)
+  const roomier = devices.map((each) => (each.device === part.device ? { ...each, memoryBytes } : each))
+  const better = planExact(roomier, model, workload)
+  const changeMs = better.ok ? changeOf(better, tpotMs) : 0
+  return changeMs < -noticeableMs
+    ? `with ${formatBytes(memoryBytes)} a token would take ${inWords(changeMs)}`
+    : null
 }
+
+/** Less is said to be no change. */
+const noticeableMs = 0.05
+
+const changeOf = (result: PlanResult & { ok: true }, tpotMs: number): number =>
+  result.plan.predictedTpotMs - tpotMs
+
+const inWords = (changeMs: number): string =>
+  Math.abs(changeMs) < noticeableMs
+    ? 'as long'
+    : `${formatMs(Math.abs(changeMs))} ${changeMs > 0 ? 'more' : 'less'}`
 
 const windowsOf = (plan: Plan, device: DeviceId): string =>
   plan.windows
@@ -113,23 +186,32 @@ function notMeasured(devices: readonly DeviceProfile[], model: ModelProfile): st
   })
 }
 
+/** "16 (0–15)", "16 (0–15), 5 read" */
+const layersInWords = ({ layers, gpuLayers, windows, streamed }: ExplainedDevice): string =>
+  [
+    `${layers} (${windows})`,
+    ...(gpuLayers === 0 ? [] : [`${gpuLayers} on its GPU`]),
+    ...(streamed === 0 ? [] : [`${streamed} read`]),
+  ].join(', ')
+
 /** "12.3 ms" */
 const formatMs = (ms: number): string => `${ms.toFixed(1)} ms`
 
 /** The explanation as text of aligned columns, one line per device, the sum below. */
-export function formatExplanation({ devices, hops, tpotMs, notes }: Explanation): string {
-  const head = ['device', '', 'layers', 'memory of budget', 'compute', 'output', 'hops', 'why']
+export function formatExplanation({ devices, hops, rounds, tpotMs, notes }: Explanation): string {
+  const head = ['device', '', 'layers', 'memory of budget', 'compute', 'output', 'hops', 'waits', 'why']
   const rows = devices.map((row) => [
     row.device,
     row.isHead ? 'head' : '',
-    row.layers === 0 ? '–' : `${row.layers} (${row.windows})`,
+    row.layers === 0 ? '–' : layersInWords(row),
     `${row.memoryBytes === 0 ? '–' : formatBytes(row.memoryBytes)} of ${formatBytes(row.budgetBytes)}`,
     row.layers === 0 ? '–' : formatMs(row.computeMs),
     row.isHead ? formatMs(row.outputMs) : '–',
     row.hops === 0 ? '–' : `${row.hops} × ${formatMs(row.hopMs / row.hops)}`,
-    row.why,
+    row.streamed === 0 ? '–' : formatMs(row.waitMs),
+    [row.why, ...(row.memoryAdvice === null ? [] : [row.memoryAdvice])].join('; '),
   ])
-  const sum = (field: 'computeMs' | 'outputMs' | 'hopMs' | 'layers') =>
+  const sum = (field: 'computeMs' | 'outputMs' | 'hopMs' | 'waitMs' | 'layers') =>
     devices.reduce((total, row) => total + row[field], 0)
   const last = [
     'all',
@@ -139,7 +221,8 @@ export function formatExplanation({ devices, hops, tpotMs, notes }: Explanation)
     formatMs(sum('computeMs')),
     formatMs(sum('outputMs')),
     `${hops}, ${formatMs(sum('hopMs'))}`,
-    `${formatMs(tpotMs)} per token, ${(1000 / tpotMs).toFixed(1)} tokens per second`,
+    formatMs(sum('waitMs')),
+    `${formatMs(tpotMs)} per token in ${rounds === 1 ? 'one round' : `${rounds} rounds`}, ${(1000 / tpotMs).toFixed(1)} tokens per second`,
   ]
   const table = [head, ...rows, last]
   const widths = head.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))

@@ -1,7 +1,7 @@
 export { checkDevice, checkModel, checkProfiles } from './check.ts'
-export { bufferBytes, planCost, type DeviceCost, type PlanCost } from './cost.ts'
+export { planCost, type DeviceCost, type PlanCost } from './cost.ts'
 export { explain, formatExplanation, type ExplainedDevice, type Explanation } from './explain.ts'
-export { evenLayers, plan } from './plan.ts'
+export { plan } from './plan.ts'
 export {
   chooseResidency,
   isOneOf,
@@ -13,3 +13,4 @@ export {
 export { planExact } from './solve-exact.ts'
 export { planManual, type ManualRequest } from './solve-manual.ts'
 export type * from './types.ts'
+export { evenLayers } from './windows.ts'

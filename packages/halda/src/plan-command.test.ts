@@ -54,8 +54,6 @@ describe('npm run plan', () => {
     [[household, '--solver', 'magic'], 'There is no solver magic; there are exact'],
     [[household, '--solver', 'exhaustive'], 'use --solver exact'],
     [[household, '--solver', 'manual', '--layers', '1,2,3'], 'add up to 6'],
-    [[household, '--solver', 'single'], 'No device holds the whole model'],
-    [[household, '--solver', 'paper', '--head', 'tablet-charlie'], 'tablet-charlie cannot hold'],
     [[household, '--solver', 'paper', '--head', 'dave'], 'The head dave is not among'],
     [[household, '--colour'], "Unknown option '--colour'"],
     [[], 'Give one file of profiles'],

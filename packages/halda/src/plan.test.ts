@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { evenLayers, plan } from './plan.ts'
+import { plan } from './plan.ts'
 import { createRandom, randomDevices, randomModel, shuffled } from './random-cluster.fixture.ts'
 import { planExact } from './solve-exact.ts'
 import type { DeviceProfile, PlanRequest } from './types.ts'
+import { evenLayers } from './windows.ts'
 
 const random = createRandom(21)
 const model = randomModel(random, 10)

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { bufferBytes, headMemoryBytes, layerMemoryBytes } from './cost.ts'
+import { bufferBytes, headMemoryBytes, layerMemoryBytes } from './symbols.ts'
 import type { DeviceId, DeviceProfile, ModelProfile } from './types.ts'
 
 /** Numbers from 0 up to 1, the same for the same seed (Lehmer's generator, modulus 2³¹ − 1). */
@@ -57,7 +57,7 @@ export function randomDevices(
       device,
       memoryBytes: Math.round(bufferBytes + whole * plenty * between(random, 0.2, 1.8)),
       weightBytesPerSec: random() < 0.2 ? { Q4_K: q4 } : { Q4_K: q4, Q6_K: q4 * between(random, 0.6, 1.2) },
-      diskReadBytesPerSec: 1e9,
+      diskReadBytesPerSec: 10 ** between(random, 8.3, 9.7),
       hopMs: Object.fromEntries(
         ids.filter((to) => to !== device && random() < 0.8).map((to) => [to, between(random, 0.5, 20)]),
       ),
@@ -65,6 +65,15 @@ export function randomDevices(
     }
   })
 }
+
+/** Some of them with a GPU that holds a few layers. */
+export const withGpus = (random: () => number, devices: readonly DeviceProfile[]): DeviceProfile[] =>
+  devices.map((device) => {
+    if (random() < 0.6) return device
+    const weightBytesPerSec = { Q4_K: between(random, 5e9, 50e9) }
+    const gpu = { memoryBytes: between(random, 1e7, 4e8), weightBytesPerSec, copyMs: random() }
+    return { ...device, gpu }
+  })
 
 export function shuffled<T>(random: () => number, items: readonly T[]): T[] {
   return items

@@ -15,9 +15,10 @@ export type OrderGraph = {
   mayEnd: boolean[]
 }
 
-/** Every order of every subset of `n` devices that contains all `required` ones: 2^n·n/2 nodes. */
-export function everyOrder(n: number, required: readonly number[]): OrderGraph {
-  const requiredSet = required.reduce((set, device) => set | (1 << device), 0)
+/** Every order of every subset of n devices that contains all `required` ones: 2^n·n/2 nodes. */
+export function everyOrder(devices: readonly number[], required: readonly number[]): OrderGraph {
+  const n = devices.length
+  const requiredSet = required.reduce((set, device) => set | (1 << devices.indexOf(device)), 0)
   const nodeOf = new Map<number, number>()
   const visitedSets: number[] = []
   const graph: OrderGraph = { devices: [], next: [], first: [], mayEnd: [] }
@@ -39,24 +40,7 @@ export function everyOrder(n: number, required: readonly number[]): OrderGraph {
       if ((visited & (1 << device)) === 0 && successor !== undefined) graph.next[node]?.push(successor)
     }
   }
-  return graph
-}
-
-/** One running order, of which any device but the `required` ones may be skipped: a node per device. */
-export function oneOrder(order: readonly number[], required: readonly number[]): OrderGraph {
-  const isRequired = order.map((device) => required.includes(device))
-  const lastRequired = isRequired.lastIndexOf(true)
-  const from = (start: number): number[] => {
-    const stop = isRequired.indexOf(true, start)
-    const end = stop === -1 ? order.length : stop + 1
-    return order.map((_, node) => node).slice(start, end)
-  }
-  return {
-    devices: [...order],
-    next: order.map((_, node) => from(node + 1)),
-    first: from(0),
-    mayEnd: order.map((_, node) => node >= lastRequired),
-  }
+  return { ...graph, devices: graph.devices.map((index) => devices[index] ?? 0) }
 }
 
 /** From `start` always on to the nearest device not yet visited; of equally near ones to the lower index. */

@@ -2,9 +2,8 @@
  * The best ring for one head: which devices run which consecutive layers, in an order that the graph allows.
  *
  * Dynamic programming backwards over (node of the order graph, layer). A device that starts at layer p and hands on at
- * layer q costs C[q] − C[p], C being its running sum of α; so the best q is a minimum of C[q] + onward[q] over the
- * window of layers that fit its memory, and one pass with a monotone queue finds it for all p. A graph with E edges
- * costs E·L steps.
+ * layer q costs α·(q − p); so the best q is a minimum of α·q + onward[q] over the window of layers that fit its memory,
+ * and one pass with a monotone queue finds it for all p. A graph with E edges costs E·L steps.
  *
  * @module
  */
@@ -13,8 +12,8 @@ import type { OrderGraph } from './ring-order.ts'
 /** Profiles as numbers; devices by index, layers as running sums of nLayers + 1 entries. */
 export type RingProblem = {
   nLayers: number
-  /** Running sum of α, per device. */
-  alphaSumNs: Float64Array[]
+  /** One layer, per device [α]. */
+  alphaNs: number[]
   /** Running sum of b'. */
   memorySumBytes: Float64Array
   /** What layers may fill on a device that is not the head, and on one that is; negative when nothing fits. */
@@ -26,13 +25,12 @@ export type RingProblem = {
 }
 
 export type Ring = {
-  /** Time, then devices, then hops, in one number: see `rank`. */
-  rank: number
+  tpotNs: number
   /** In running order. */
   windows: { device: number; layers: number }[]
 }
 
-/** Steps of `rank`: 128 hops weigh less than a device, 128 devices less than a nanosecond. */
+/** Time, then devices, then hops, in one number: 128 hops weigh less than a device, 128 devices less than a nanosecond. */
 const perHop = 1
 const perDevice = 2 ** 7
 const perNs = 2 ** 14
@@ -51,7 +49,7 @@ export function bestRing(problem: RingProblem, orders: OrderGraph, head: number)
   const rankFrom = new Float64Array(orders.devices.length * stride).fill(Infinity)
   /** (node, layer): where its window then ends. */
   const windowEnd = new Int32Array(orders.devices.length * stride)
-  /** (layer): rank of the node's window and all that follows, when it ends there; C[q] + onward[q]. */
+  /** (layer): rank of the node's window and all that follows, when it ends there; α·q + onward[q]. */
   const rankOfEnd = new Float64Array(stride)
   const queue = new Int32Array(stride)
 
@@ -70,15 +68,13 @@ export function bestRing(problem: RingProblem, orders: OrderGraph, head: number)
         if (rank < (rankOfEnd[end] ?? 0)) rankOfEnd[end] = rank
       }
     }
-    const alphaSum = at(problem.alphaSumNs, device)
-    for (let end = 1; end <= nLayers; end++) {
-      rankOfEnd[end] = (rankOfEnd[end] ?? 0) + (alphaSum[end] ?? 0) * perNs
-    }
+    const perLayer = at(problem.alphaNs, device) * perNs
+    for (let end = 1; end <= nLayers; end++) rankOfEnd[end] = (rankOfEnd[end] ?? 0) + end * perLayer
   }
 
   for (let node = orders.devices.length - 1; node >= 0; node--) {
     const device = at(orders.devices, node)
-    const alphaSum = at(problem.alphaSumNs, device)
+    const perLayer = at(problem.alphaNs, device) * perNs
     const room = at(device === head ? problem.headRoomBytes : problem.roomBytes, device)
 
     fillRankOfEnd(node)
@@ -93,7 +89,7 @@ export function bestRing(problem: RingProblem, orders: OrderGraph, head: number)
       while (front < back && (memorySumBytes[queue[front] ?? 0] ?? 0) > limit) front++
       if (front === back) continue
       const end = queue[front] ?? 0
-      rankFrom[node * stride + start] = joining + (rankOfEnd[end] ?? 0) - (alphaSum[start] ?? 0) * perNs
+      rankFrom[node * stride + start] = joining + (rankOfEnd[end] ?? 0) - start * perLayer
       windowEnd[node * stride + start] = end
     }
   }
@@ -116,7 +112,7 @@ export function bestRing(problem: RingProblem, orders: OrderGraph, head: number)
     choices = at(orders.next, chosen)
     layer = end
   }
-  return { rank: rank + at(problem.kappaNs, head) * perNs + perDevice, windows }
+  return { tpotNs: Math.floor(rank / perNs) + at(problem.kappaNs, head), windows }
 }
 
 /** An element that is there by construction. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { bufferBytes, headMemoryBytes, layerMemoryBytes } from './cost.ts'
+import { bufferBytes, largestLayerBytes, layerKvBytes } from './symbols.ts'
 import type { DeviceProfile, ModelProfile } from './types.ts'
 
 /** "5.2 GB", "310 MB": decimal units, as shops and phones print them. */
@@ -18,25 +18,14 @@ export function noPlanSentence(devices: readonly DeviceProfile[], model: ModelPr
   if (devices.length === 0)
     return 'No device has measured itself yet; open Hearth on one and wait a few seconds.'
 
-  const layers = model.layerBytes.map((_, layer) => layerMemoryBytes(model, layer))
-  const head = headMemoryBytes(model)
-  const kv = model.kvBytesPerPosition * model.contextLength * model.nLayers
-  const needed = layers.reduce((sum, bytes) => sum + bytes, head)
-  const offered = devices.reduce((sum, { memoryBytes }) => sum + Math.max(0, memoryBytes - bufferBytes), 0)
-  const largest = Math.max(0, ...devices.map(({ memoryBytes }) => memoryBytes - bufferBytes))
-  const oneDevice = devices.length === 1
-  const here = oneDevice ? 'the one device here offers' : `the ${devices.length} devices here offer`
-  const kvAdvice =
-    kv > needed / 10
-      ? `, or a shorter context (${formatBytes(kv)} of this is for ${model.contextLength} positions)`
-      : ''
-  const advice = `Open Hearth on another device, let the devices here use more memory, or choose a smaller model${kvAdvice}.`
-
-  if (needed > offered) {
-    return `This model needs ${formatBytes(needed)} and ${here} ${formatBytes(offered)}${oneDevice ? '' : ' together'}. ${advice}`
-  }
-  if (head > largest) {
-    return `One device must hold the ${formatBytes(head)} that turn text into numbers and back, and none here offers more than ${formatBytes(largest)}. Let one device use more memory, or choose a smaller model.`
-  }
-  return `This model needs ${formatBytes(needed)} and ${here} ${formatBytes(offered)} together, but its layers of up to ${formatBytes(Math.max(...layers))} cannot be cut to fill every device to the brim. ${advice}`
+  const twoLayers = 2 * largestLayerBytes(model)
+  const kv = layerKvBytes(model) * model.nLayers
+  const offers = devices.map(({ memoryBytes }) => Math.max(0, memoryBytes - bufferBytes))
+  const largest = Math.max(...offers)
+  const here =
+    devices.length === 1
+      ? `the one device here offers ${formatBytes(largest)}`
+      : `the ${devices.length} devices here offer ${formatBytes(largest)} at most`
+  const kvAdvice = kv > twoLayers / 10 ? ', or a shorter context' : ''
+  return `Even with its layers streamed, this model needs ${formatBytes(twoLayers)} for two layers at a time on each device that runs some, and ${formatBytes(kv)} in all for ${model.contextLength} positions; ${here}. Open Hearth on another device, let the devices here use more memory, or choose a smaller model${kvAdvice}.`
 }

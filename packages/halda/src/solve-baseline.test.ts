@@ -44,7 +44,7 @@ describe('the baselines', () => {
     )
     expect(layersOf(planSingle(onlyBob, model))).toEqual({ bob: 32 })
     expect(layersOf(planSingle(devices, model))).toMatch(
-      /^No device holds the whole model: it takes .* alice, which has most, offers 300 MB\.$/,
+      /^alice cannot hold 32 layers and the head: that takes at least .* and it offers 300 MB\./,
     )
     expect(planSingle([], model)).toMatchObject({ ok: false, code: 'no-plan' })
   })

@@ -4,11 +4,10 @@
  * @module
  */
 import { checkProfiles } from './check.ts'
-import { bufferBytes, headMemoryBytes, layerMemoryBytes } from './cost.ts'
-import { evenLayers } from './plan.ts'
-import { formatBytes, noPlanSentence } from './sentence.ts'
+import { noPlanSentence } from './sentence.ts'
 import { planManual } from './solve-manual.ts'
-import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Planner } from './types.ts'
+import type { DeviceId, DeviceProfile, ModelProfile, PlanResult, Planner } from './types.ts'
+import { evenLayers } from './windows.ts'
 
 /**
  * In proportion to memory (exo's ring_memory_weighted_partitioning): devices by falling memory, cut where the running
@@ -40,23 +39,16 @@ export const planEqual: Planner = (devices, model) =>
 export const planSingle: Planner = (devices, model) => {
   const problem = checkProfiles(devices, model)
   if (problem !== null) return { ok: false, code: 'bad-profile', message: problem }
-  let best: Plan | null = null
-  for (const device of devices.toSorted(byId)) {
+  let best: PlanResult = { ok: false, code: 'no-plan', message: noPlanSentence(devices, model) }
+  // Who has most memory says why it cannot, when nobody can.
+  for (const device of devices.toSorted((a, b) => a.memoryBytes - b.memoryBytes || byId(b, a))) {
     const result = planManual([device], model, { layers: [model.nLayers] })
-    if (result.ok && (best === null || result.plan.predictedTpotMs < best.predictedTpotMs)) best = result.plan
+    const isBetter =
+      result.ok && best.ok ? result.plan.predictedTpotMs <= best.plan.predictedTpotMs : result.ok || !best.ok
+    if (isBetter) best = result
   }
-  if (best !== null) return { ok: true, plan: best }
-  const [roomiest] = devices.toSorted((a, b) => b.memoryBytes - a.memoryBytes || byId(a, b))
-  const message =
-    roomiest === undefined
-      ? noPlanSentence(devices, model)
-      : `No device holds the whole model: it takes ${formatBytes(wholeModelBytes(model))}, and ${roomiest.device}, which has most, offers ${formatBytes(roomiest.memoryBytes)}.`
-  return { ok: false, code: 'no-plan', message }
+  return best
 }
-
-const wholeModelBytes = (model: ModelProfile): number =>
-  model.layerBytes.reduce((sum, _, layer) => sum + layerMemoryBytes(model, layer), headMemoryBytes(model)) +
-  bufferBytes
 
 type Share = { device: DeviceProfile; layers: number }
 

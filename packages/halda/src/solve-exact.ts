@@ -1,36 +1,47 @@
 /**
- * The default planner: the plan with the lowest predicted TPOT, found exactly.
+ * The default planner: the plan with the lowest predicted TPOT, found exactly under the cost of `cost.ts`.
  *
- * It decides who is head, which devices take part, in which order, and which layers each runs, with the bytes of every
- * single layer. Equal plans are told apart by fewer devices, then fewer hops, then lower device ids. All layers are
- * pinned and a device runs one window, so k is 1: more rounds would add hops and save nothing. (Where layers differ in
- * size, two windows can fill a memory better than one; such plans are not considered.)
+ * Two searches, the better answer wins: rings of one round whose layers all stay in memory by the bytes of every single
+ * layer (`ring-search.ts`), and plans of any rounds, whose layers may stream or run on GPUs, by counts
+ * (`share-search.ts`). Of plans that take the same, the one with the lower TTFT is taken, then that of fewer devices,
+ * then of fewer hops, then of lower device ids. (Where layers differ in size, two windows can fill a memory better than
+ * one; such plans are not considered.)
  *
- * Orders of up to `exactOrderDevices` devices are all considered. Of more devices, a first ring is found in the order
- * that goes from the head always to the nearest device not yet visited, with the head's layers first or last; its
- * devices, filled up to eight with the fastest others, are then planned exactly.
+ * All orders of up to `exactOrderDevices` devices are considered. Of more devices, a first ring is found by an estimate
+ * of hops (`share-estimate.ts`); its devices, or the first eight of them, filled up with the fastest others, are then
+ * planned exactly.
  *
  * @module
  */
 import { checkProfiles } from './check.ts'
+import { createPricer, type PlanCost } from './cost.ts'
+import { figuresOf, type Figures } from './part.ts'
+import { everyOrder } from './ring-order.ts'
+import { bestRing, type Ring, type RingProblem } from './ring-search.ts'
+import { noPlanSentence } from './sentence.ts'
+import { estimateShares } from './share-estimate.ts'
+import { bestShares, pinnedMembers, type ShareProblem, type Shares } from './share-search.ts'
 import {
   alphaNs,
   bufferBytes,
-  headMemoryBytes,
+  decodePass,
   kappaNs,
   layerMemoryBytes,
   nsPerMs,
-  planCost,
+  outputMemoryBytes,
   xiNs,
-} from './cost.ts'
-import { everyOrder, nearestNeighbours, oneOrder, type OrderGraph } from './ring-order.ts'
-import { bestRing, type Ring, type RingProblem } from './ring-search.ts'
-import { noPlanSentence } from './sentence.ts'
-import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Planner } from './types.ts'
+} from './symbols.ts'
+import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
+import { spread } from './windows.ts'
 
 export const exactOrderDevices = 8
 
-export const planExact: Planner = (devices, model) => planWith(devices, model)
+/** Deterministic: the order of `devices` does not matter. */
+export const planExact = (
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  workload: Workload = {},
+): PlanResult => planWith(devices, model, undefined, workload)
 
 /**
  * The best plan in which a device has a part, as head or with layers; asked to explain why it has none.
@@ -40,98 +51,134 @@ export const planExact: Planner = (devices, model) => planWith(devices, model)
 export function planWith(
   devices: readonly DeviceProfile[],
   model: ModelProfile,
-  member?: DeviceId,
+  member: DeviceId | undefined,
+  workload: Workload = {},
 ): PlanResult {
   const problem = checkProfiles(devices, model)
   if (problem !== null) return { ok: false, code: 'bad-profile', message: problem }
 
   const sorted = devices.toSorted((a, b) => (a.device < b.device ? -1 : 1))
-  const plan = cheapest(sorted, model, member)
+  const plan = cheapest({ devices: sorted, model, workload, member })
   return plan === null
     ? { ok: false, code: 'no-plan', message: noPlanSentence(sorted, model) }
     : { ok: true, plan }
 }
 
-function cheapest(devices: readonly DeviceProfile[], model: ModelProfile, member?: DeviceId): Plan | null {
-  if (devices.length <= exactOrderDevices) return cheapestInEveryOrder(devices, model, member)
-  const first = cheapestInNearestOrder(devices, model, member)
-  const eight = mostPromising(devices, model, [
-    ...(member === undefined ? [] : [member]),
-    ...(first === null ? [] : [first.head, ...first.windows.map(({ device }) => device)]),
-  ])
-  const second = cheapestInEveryOrder(eight, model, member)
-  if (first === null || second === null) return first ?? second
-  return second.predictedTpotMs < first.predictedTpotMs ? second : first
+/** Devices by rising id. */
+type Problem = {
+  devices: readonly DeviceProfile[]
+  model: ModelProfile
+  workload: Workload
+  member: DeviceId | undefined
 }
 
-function cheapestInEveryOrder(
-  devices: readonly DeviceProfile[],
-  model: ModelProfile,
-  member?: DeviceId,
-): Plan | null {
-  const free = everyOrder(devices.length, [])
-  const index = devices.findIndex(({ device }) => device === member)
-  const withMember = index === -1 ? free : everyOrder(devices.length, [index])
-  return cheapestOf(devices, model, member, (_, required) => [required.length === 0 ? free : withMember])
-}
-
-function cheapestInNearestOrder(
-  devices: readonly DeviceProfile[],
-  model: ModelProfile,
-  member?: DeviceId,
-): Plan | null {
-  const hopNs = hopsBetween(devices)
-  return cheapestOf(devices, model, member, (head, required) => {
-    const order = nearestNeighbours(hopNs, head)
-    return [oneOrder(order, required), oneOrder([...order.slice(1), head], required)]
-  })
-}
-
-/** The given devices, as far as `exactOrderDevices` goes, and the fastest of the others. */
-function mostPromising(
-  devices: readonly DeviceProfile[],
-  model: ModelProfile,
-  given: readonly DeviceId[],
-): DeviceProfile[] {
-  const rank = (device: DeviceProfile): number =>
-    given.includes(device.device) ? 0 : alphaNs(device, model, 0)
-  const chosen = new Set(devices.toSorted((a, b) => rank(a) - rank(b)).slice(0, exactOrderDevices))
-  return devices.filter((device) => chosen.has(device))
-}
-
-/** @param ordersFor the orders to try with a head, all with the required devices */
-function cheapestOf(
-  devices: readonly DeviceProfile[],
-  model: ModelProfile,
-  member: DeviceId | undefined,
-  ordersFor: (head: number, required: number[]) => OrderGraph[],
-): Plan | null {
-  const problem = toRingProblem(devices, model)
-  const memberIndex = devices.findIndex(({ device }) => device === member)
-  let best: { head: number; ring: Ring } | null = null
-  for (const head of devices.keys()) {
-    const required = memberIndex === -1 || memberIndex === head ? [] : [memberIndex]
-    for (const orders of ordersFor(head, required)) {
-      const ring = bestRing(problem, orders, head)
-      if (ring !== null && (best === null || ring.rank < best.ring.rank)) best = { head, ring }
-    }
+function cheapest(problem: Problem): Plan | null {
+  const { devices, member } = problem
+  const choice = createChoice(problem)
+  if (devices.length <= exactOrderDevices) {
+    chooseExactly(problem, choice)
+    return choice.best()
   }
-  return best && toPlan(best.head, best.ring, devices, model)
+  const shares = member === undefined ? estimateShares(toShareProblem(problem), choice.bestNs()) : null
+  if (shares !== null) choice.offer(toPlan(shares, devices))
+  const first = choice.best()
+  const devicesOfFirst = first === null ? [] : [first.head, ...first.windows.map(({ device }) => device)]
+  const given = [...(member === undefined ? [] : [member]), ...devicesOfFirst]
+  chooseExactly({ ...problem, devices: mostPromising(problem, given) }, choice)
+  return choice.best()
 }
 
-const hopsBetween = (devices: readonly DeviceProfile[]): number[][] =>
-  devices.map((from) => devices.map((to) => xiNs(from, to.device)))
+function chooseExactly(problem: Problem, choice: Choice): void {
+  const shareProblem = toShareProblem(problem)
+  for (const shares of bestShares(shareProblem, choice.bestNs())) {
+    choice.offer(toPlan(shares, problem.devices))
+  }
+  const rings = toRingProblem(problem)
+  const members = pinnedMembers(shareProblem, mostPinned(rings), choice.bestNs())
+  for (const ring of pinnedRings(problem, rings, members)) choice.offer(ring)
+}
 
-function toRingProblem(devices: readonly DeviceProfile[], model: ModelProfile): RingProblem {
+type Choice = {
+  offer(plan: Plan): void
+  best(): Plan | null
+  /** More than any plan takes while there is none. */
+  bestNs(): number
+}
+
+function createChoice({ devices, model, workload }: Problem): Choice {
+  const price = createPricer(devices, model, workload)
+  let best: { plan: Plan; rank: readonly number[]; tpotNs: number } | null = null
+  return {
+    offer(plan) {
+      const cost = price(plan)
+      const rank = rankOf(cost)
+      if (best !== null && !isLower(rank, best.rank)) return
+      best = { plan: { ...plan, predictedTpotMs: cost.tpotNs / nsPerMs }, rank, tpotNs: cost.tpotNs }
+    },
+    best: () => best?.plan ?? null,
+    bestNs: () => best?.tpotNs ?? Number.MAX_SAFE_INTEGER,
+  }
+}
+
+/** What makes a plan better than another, the weightiest first. */
+export const rankOf = ({ tpotNs, pathNs, ttftNs, hops, devices }: PlanCost): readonly number[] => [
+  tpotNs,
+  pathNs,
+  ttftNs,
+  devices.filter(({ memoryBytes, layers }) => memoryBytes > 0 || layers > 0).length,
+  hops,
+]
+
+export function isLower(a: readonly number[], b: readonly number[]): boolean {
+  const index = a.findIndex((value, i) => value !== b[i])
+  return index !== -1 && (a[index] ?? 0) < (b[index] ?? 0)
+}
+
+// ── layers that all stay in memory ──────────────────────────────────────────────────────────────────────────────────
+
+/** @param members by head: devices that may have layers; none where the head is not worth a search */
+function* pinnedRings(problem: Problem, rings: RingProblem, members: readonly number[][]): Generator<Plan> {
+  const { devices, member } = problem
+  const memberIndex = devices.findIndex(({ device }) => device === member)
+  const found: { head: number; ring: Ring }[] = []
+  for (const [head, ringDevices] of members.entries()) {
+    if (ringDevices.length === 0) continue
+    const required = memberIndex === -1 || memberIndex === head ? [] : [memberIndex]
+    const ring = bestRing(rings, everyOrder(ringDevices, required), head)
+    if (ring !== null) found.push({ head, ring })
+  }
+  const least = Math.min(...found.map(({ ring }) => ring.tpotNs))
+  for (const { head, ring } of found) {
+    if (ring.tpotNs > least) continue
+    const parts = ring.windows.map((window) => ({ ...window, gpuLayers: 0 }))
+    yield toPlan({ head, rounds: 1, parts }, devices)
+  }
+}
+
+/** Of the model's layers, as many as the smallest windows of their length fill. */
+function mostPinned({ nLayers, memorySumBytes }: RingProblem) {
+  const leastBytes = Array.from({ length: nLayers + 1 }, (_, layers) => {
+    let least = Infinity
+    for (let first = 0; first + layers <= nLayers; first++) {
+      least = Math.min(least, (memorySumBytes[first + layers] ?? 0) - (memorySumBytes[first] ?? 0))
+    }
+    return least
+  })
+  return ({ roomBytes, outputBytes }: Figures, isHead: boolean): number =>
+    leastBytes.findLastIndex((bytes) => bytes <= roomBytes - (isHead ? outputBytes : 0))
+}
+
+function toRingProblem({ devices, model, workload }: Problem): RingProblem {
+  const pass = decodePass(model, workload)
   const layers = [...model.layerBytes.keys()]
-  const headBytes = headMemoryBytes(model)
+  const outputBytes = outputMemoryBytes(model)
   return {
     nLayers: model.nLayers,
-    alphaSumNs: devices.map((device) => runningSum(layers.map((layer) => alphaNs(device, model, layer)))),
+    alphaNs: devices.map((device) => alphaNs(device, model, pass)),
     memorySumBytes: runningSum(layers.map((layer) => layerMemoryBytes(model, layer))),
     roomBytes: devices.map(({ memoryBytes }) => memoryBytes - bufferBytes),
-    headRoomBytes: devices.map(({ memoryBytes }) => memoryBytes - bufferBytes - headBytes),
-    kappaNs: devices.map((device) => kappaNs(device, model)),
+    headRoomBytes: devices.map(({ memoryBytes }) => memoryBytes - bufferBytes - outputBytes),
+    kappaNs: devices.map((device) => kappaNs(device, model, pass)),
     hopNs: hopsBetween(devices),
   }
 }
@@ -142,18 +189,36 @@ function runningSum(values: readonly number[]): Float64Array {
   return sums
 }
 
-function toPlan(head: number, ring: Ring, devices: readonly DeviceProfile[], model: ModelProfile): Plan {
+// ── layers that may stream, run on GPUs, or in several rounds ───────────────────────────────────────────────────────
+
+function toShareProblem({ devices, model, workload, member }: Problem): ShareProblem {
+  const pass = decodePass(model, workload)
+  return {
+    nLayers: model.nLayers,
+    figures: devices.map((device) => figuresOf(device, model, pass)),
+    hopNs: hopsBetween(devices),
+    member: devices.findIndex(({ device }) => device === member),
+  }
+}
+
+/** The given devices, as far as `exactOrderDevices` goes, and the fastest of the others. */
+function mostPromising({ devices, model, workload }: Problem, given: readonly DeviceId[]): DeviceProfile[] {
+  const pass = decodePass(model, workload)
+  const rank = (device: DeviceProfile): number =>
+    given.includes(device.device) ? 0 : alphaNs(device, model, pass)
+  const chosen = new Set(devices.toSorted((a, b) => rank(a) - rank(b)).slice(0, exactOrderDevices))
+  return devices.filter((device) => chosen.has(device))
+}
+
+const hopsBetween = (devices: readonly DeviceProfile[]): number[][] =>
+  devices.map((from) => devices.map((to) => xiNs(from, to.device)))
+
+function toPlan({ head, rounds, parts }: Shares, devices: readonly DeviceProfile[]): Plan {
   const idOf = (index: number): DeviceId => {
     const profile = devices[index]
     if (profile === undefined) throw new RangeError(`No device ${index}`)
     return profile.device
   }
-  let firstLayer = 0
-  const windows = ring.windows.map(({ device, layers }) => {
-    const window = { device: idOf(device), firstLayer, layers, gpuLayers: 0 }
-    firstLayer += layers
-    return window
-  })
-  const plan: Plan = { head: idOf(head), rounds: 1, windows, predictedTpotMs: 0 }
-  return { ...plan, predictedTpotMs: planCost(plan, devices, model).tpotNs / nsPerMs }
+  const shares = parts.map(({ device, ...share }) => ({ ...share, device: idOf(device) }))
+  return { head: idOf(head), rounds, windows: spread(shares, rounds), predictedTpotMs: 0 }
 }

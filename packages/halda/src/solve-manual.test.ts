@@ -83,7 +83,7 @@ describe('the manual planner', () => {
     const refusal = planManual(small, model, { layers: [1, 8, 1], head: alice as DeviceId })
     expect(refusal).toMatchObject({ ok: false, code: 'no-plan' })
     expect(messageOf(refusal)).toMatch(
-      /^bob cannot hold 8 layers: that takes [\d.]+ [MG]B and it offers 100 MB\./,
+      /^bob cannot hold 8 layers: that takes at least [\d.]+ [MG]B and it offers 100 MB\./,
     )
     const asHead = messageOf(planManual(small, model, { layers: [5, 0, 5], head: bob as DeviceId }))
     expect(asHead).toMatch(/^bob cannot hold 0 layers and the head: /)

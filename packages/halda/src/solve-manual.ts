@@ -5,9 +5,11 @@
  * @module
  */
 import { checkProfiles } from './check.ts'
-import { nsPerMs, planCost, type DeviceCost } from './cost.ts'
+import { createPricer } from './cost.ts'
 import { formatBytes, noPlanSentence } from './sentence.ts'
-import type { DeviceId, DeviceProfile, LayerWindow, ModelProfile, Plan, PlanResult } from './types.ts'
+import { nsPerMs } from './symbols.ts'
+import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
+import { spread } from './windows.ts'
 
 export type ManualRequest = {
   /**
@@ -19,15 +21,10 @@ export type ManualRequest = {
   head?: DeviceId
   /** Trips round the ring per token [k]; 1 when not given. */
   rounds?: number
-  /** Whether a device may hold less than its share and stream the rest from its store; it may not when absent. */
-  streaming?: boolean
 }
 
 /**
- * Plans exactly what was asked. Each device's layers are spread over the rounds as evenly as whole layers allow, so
- * `rounds` need not divide anything; windows of one device that follow each other directly become one.
- *
- * How long streaming takes is in the prediction.
+ * Plans exactly what was asked; what a device has no memory for streams from its store, and the prediction counts it.
  *
  * @returns 'no-plan' with a sentence when the numbers do not add up, or a device cannot hold its share
  */
@@ -35,6 +32,7 @@ export function planManual(
   devices: readonly DeviceProfile[],
   model: ModelProfile,
   request: ManualRequest,
+  workload: Workload = {},
 ): PlanResult {
   const problem = checkProfiles(devices, model)
   if (problem !== null) return { ok: false, code: 'bad-profile', message: problem }
@@ -48,19 +46,20 @@ export function planManual(
   const windows = spread(shares, rounds)
   const heads = request.head === undefined ? devices.map(({ device }) => device).toSorted() : [request.head]
 
-  const neededBytes = (part: DeviceCost) => (request.streaming ? part.leastMemoryBytes : part.memoryBytes)
+  const price = createPricer(devices, model, workload)
   let best: Plan | null = null
   let complaint = ''
   for (const head of heads) {
     const plan: Plan = { head, rounds, windows, predictedTpotMs: 0 }
-    const cost = planCost(plan, devices, model)
-    const tooSmall = cost.devices.find((part) => neededBytes(part) > part.budgetBytes)
+    const { tpotNs, devices: parts } = price(plan)
+    const tooSmall = parts.find((part) => part.leastMemoryBytes > part.budgetBytes)
     if (tooSmall === undefined) {
-      const predictedTpotMs = cost.tpotNs / nsPerMs
+      const predictedTpotMs = tpotNs / nsPerMs
       if (best === null || predictedTpotMs < best.predictedTpotMs) best = { ...plan, predictedTpotMs }
     } else {
-      const role = tooSmall.device === head ? ' and the head' : ''
-      complaint ||= `${tooSmall.device} cannot hold ${tooSmall.layers} layers${role}: that takes ${formatBytes(neededBytes(tooSmall))} and it offers ${formatBytes(tooSmall.budgetBytes)}. Give it fewer layers or more memory.`
+      const { device, layers, leastMemoryBytes, budgetBytes } = tooSmall
+      const role = device === head ? ' and the head' : ''
+      complaint ||= `${device} cannot hold ${layers} layers${role}: that takes at least ${formatBytes(leastMemoryBytes)} and it offers ${formatBytes(budgetBytes)}. Give it fewer layers or more memory.`
     }
   }
   return best === null ? refuse(complaint) : { ok: true, plan: best }
@@ -100,22 +99,4 @@ function checkRequest(
     return `The layers given add up to ${given}, but ${model.name} has ${model.nLayers}.`
   }
   return null
-}
-
-/** Round r of k takes a device from layer ⌊r·l/k⌋ of its share to layer ⌊(r+1)·l/k⌋. */
-function spread(shares: readonly { device: DeviceId; layers: number }[], rounds: number): LayerWindow[] {
-  const windows: LayerWindow[] = []
-  let firstLayer = 0
-  for (let round = 0; round < rounds; round++) {
-    for (const share of shares) {
-      const layers =
-        Math.floor(((round + 1) * share.layers) / rounds) - Math.floor((round * share.layers) / rounds)
-      if (layers === 0) continue
-      const last = windows.at(-1)
-      if (last?.device === share.device) last.layers += layers
-      else windows.push({ device: share.device, firstLayer, layers, gpuLayers: 0 })
-      firstLayer += layers
-    }
-  }
-  return windows
 }

@@ -7,12 +7,14 @@ import { checkProfiles } from '../check.ts'
 import {
   alphaNs,
   bufferBytes,
+  decodePass,
   headMemoryBytes,
   kappaNs,
-  layerMemoryBytes,
+  layerKvBytes,
+  meanLayerBytes,
   nsPerMs,
   totalBytes,
-} from '../cost.ts'
+} from '../symbols.ts'
 import { planManual } from '../solve-manual.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, PlanResult } from '../types.ts'
 import { solveWithHighs } from './highs.ts'
@@ -24,7 +26,7 @@ import { solvePaperWithSelection } from './solve-paper.ts'
  * and visits it last in every round.
  *
  * @param head the first device when not given
- * @returns 'no-plan' also where the paper would read overflowing layers from disk for every token, as Hearth pins all
+ * @returns 'no-plan' where the paper has no feasible program, or loads a device with more than slots can stream
  */
 export async function planPaper(
   devices: readonly DeviceProfile[],
@@ -54,22 +56,21 @@ export async function planPaper(
 
 /** Layers at their mean size and time, as the paper counts them; no GPUs; every disk is Linux's. */
 export function toPaperProblem(devices: readonly DeviceProfile[], model: ModelProfile): PaperProblem {
-  const layers = [...model.layerBytes.keys()]
-  const mean = (ofLayer: (layer: number) => number) =>
-    layers.reduce((sum, layer) => sum + ofLayer(layer), 0) / model.nLayers
+  const pass = decodePass(model, {})
   const [head] = devices
+  const layerBytes = totalBytes(meanLayerBytes(model))
   return {
     nLayers: model.nLayers,
-    layerBytes: mean((layer) => totalBytes(model.layerBytes[layer] ?? {})),
-    layerMemoryBytes: mean((layer) => layerMemoryBytes(model, layer)),
+    layerBytes,
+    layerMemoryBytes: layerBytes + layerKvBytes(model),
     inputRowBytes: 0,
     outputBytes: headMemoryBytes(model),
-    outputMs: head === undefined ? 0 : kappaNs(head, model) / nsPerMs,
+    outputMs: head === undefined ? 0 : kappaNs(head, model, pass) / nsPerMs,
     devices: devices.map((device) => ({
       name: device.device,
       os: 'linux',
       gpu: 'none',
-      alphaMs: mean((layer) => alphaNs(device, model, layer)) / nsPerMs,
+      alphaMs: alphaNs(device, model, pass) / nsPerMs,
       betaMs: 0,
       xiMs: device.defaultHopMs,
       ramBytes: device.memoryBytes,

@@ -1,0 +1,40 @@
+/**
+ * The search's one trick: a token takes the larger of its path and of the longest reads. With a bound on reads, the
+ * path is a sum that dynamic programming minimises; the lower the bound, the longer that path.
+ *
+ * @module
+ */
+
+/**
+ * min over bounds of max(bound, least path within it), by bisection: where the two cross.
+ *
+ * @param leastPathNs falls as its bound rises
+ * @param readsNs all reads that parts can have
+ * @returns `belowNs` when nothing takes less
+ */
+export function leastTpotNs(
+  leastPathNs: (boundNs: number) => number,
+  readsNs: readonly Float64Array[],
+  belowNs: number,
+): number {
+  const freeNs = leastPathNs(belowNs - 1)
+  if (freeNs >= belowNs) return belowNs
+  if (leastPathNs(freeNs) === freeNs) return freeNs
+  const bounds = readsNs.flatMap((each) => [...each].filter((ns) => ns < belowNs)).toSorted((a, b) => a - b)
+  // Under every bound below `freeNs` the path decides, and the largest of them leaves it most room.
+  let low = Math.max(
+    0,
+    bounds.findLastIndex((bound) => bound <= freeNs),
+  )
+  let high = bounds.length - 1
+  let tpotNs = Math.max(freeNs, bounds[high] ?? 0)
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const boundNs = bounds[middle] ?? 0
+    const pathNs = leastPathNs(boundNs)
+    tpotNs = Math.min(tpotNs, Math.max(boundNs, pathNs))
+    if (pathNs > boundNs) low = middle + 1
+    else high = middle
+  }
+  return tpotNs
+}

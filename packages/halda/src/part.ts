@@ -1,0 +1,153 @@
+/**
+ * One device's part of a token, from counts alone: so many layers in so many visits. All layers count as the mean one
+ * in time, and as the largest one in memory where they stream.
+ *
+ * At run time a reader fills two slots with the next streamed units in running order, across visits and tokens; a slot
+ * is free again when its unit has run. So a visit finds two streamed units read, if there was time since the last one,
+ * and waits for the others; and however much of it is hidden, a token takes at least as long as the reads of any one
+ * device. `simulate.ts` plays the same unit by unit.
+ *
+ * @module
+ */
+import {
+  alphaNs,
+  bufferBytes,
+  copyNs,
+  diskNs,
+  gpuLayerNs,
+  kappaNs,
+  largestLayerBytes,
+  layerKvBytes,
+  meanLayerBytes,
+  outputMemoryBytes,
+  outputPieces,
+  totalBytes,
+  type Pass,
+} from './symbols.ts'
+import type { DeviceProfile, ModelProfile } from './types.ts'
+
+/** Units that are in memory when a visit begins [s]. */
+export const slots = 2
+
+/** A device and a model as numbers. */
+export type Figures = {
+  /** One layer, and the head's output [α, κ]. */
+  alphaNs: number
+  kappaNs: number
+  /** Reading the mean layer, and the whole output, from the store [f]. */
+  layerReadNs: number
+  outputReadNs: number
+  /** For units and KV cache. */
+  roomBytes: number
+  kvBytes: number
+  /** The largest layer; no piece of the output is larger. */
+  unitBytes: number
+  outputBytes: number
+  outputPieces: number
+  /** Layers that fit the GPU [(34), (35)]; 0 without one. */
+  gpuRoomLayers: number
+  gpuLayerNs: number
+  copyNs: number
+}
+
+export function figuresOf(device: DeviceProfile, model: ModelProfile, pass: Pass): Figures {
+  const { gpu } = device
+  const unitBytes = largestLayerBytes(model)
+  const outputBytes = outputMemoryBytes(model)
+  const gpuUnitBytes = unitBytes + layerKvBytes(model)
+  return {
+    alphaNs: alphaNs(device, model, pass),
+    kappaNs: kappaNs(device, model, pass),
+    layerReadNs: diskNs(device, totalBytes(meanLayerBytes(model))),
+    outputReadNs: diskNs(device, outputBytes),
+    roomBytes: device.memoryBytes - bufferBytes,
+    kvBytes: layerKvBytes(model),
+    unitBytes,
+    outputBytes,
+    outputPieces: outputPieces(model),
+    gpuRoomLayers:
+      gpu === undefined
+        ? 0
+        : Math.min(model.nLayers, Math.floor(gpu.memoryBytes / Math.max(1, gpuUnitBytes))),
+    gpuLayerNs: gpu === undefined ? 0 : gpuLayerNs(gpu, model, pass),
+    copyNs: gpu === undefined ? 0 : copyNs(gpu, pass),
+  }
+}
+
+/** What a device is given to do for one token. */
+export type Counts = {
+  /** All of them, those on the GPU included [l_m = k·w_m, l_m^gpu = k·n_m]. */
+  layers: number
+  gpuLayers: number
+  /** Windows, all about equal [W_m = k]. */
+  visits: number
+  isHead: boolean
+}
+
+export type Part = {
+  /** Of layers and pieces of the output: how many are read for every token [Q_m]. */
+  streamedUnits: number
+  /** Its layers, with the copies to and from its GPU. */
+  computeNs: number
+  outputNs: number
+  /** Waiting for units that could not be read ahead. */
+  waitNs: number
+  /** All its reads: a token takes no less [Q_m·f_m]. */
+  readerNs: number
+}
+
+/**
+ * Units that stream, counting each as the largest layer: never fewer than `chooseResidency` streams.
+ *
+ * @returns null when not even two units fit
+ */
+export function streamedUnits(figures: Figures, cpuLayers: number, isHead: boolean): number | null {
+  const { unitBytes } = figures
+  const roomBytes = figures.roomBytes - cpuLayers * figures.kvBytes
+  if (cpuLayers * unitBytes + (isHead ? figures.outputBytes : 0) <= roomBytes) return 0
+  if (roomBytes < slots * unitBytes) return null
+  const units = cpuLayers + (isHead ? figures.outputPieces : 0)
+  // Two slots, and beside them as many pinned units as fit.
+  return Math.min(units, units + slots - Math.floor(roomBytes / unitBytes))
+}
+
+/**
+ * What one visit takes longer than computing [V_m − t]: the first streamed unit runs after an even share of the others
+ * and frees a slot, through which all but the first two are read one after another, and the last of them must still run.
+ *
+ * @param units run in this visit, in `busyNs` together
+ * @param streamed of them; a mean, so not always whole
+ */
+export const visitWaitNs = (units: number, busyNs: number, streamed: number, readNs: number): number =>
+  streamed <= slots
+    ? 0
+    : Math.max(0, busyNs / streamed + (streamed - slots) * readNs + busyNs / units - busyNs)
+
+/** @param streamed by {@link streamedUnits}, or 0 where the actual bytes of the layers are known to fit */
+export function partOf(figures: Figures, counts: Counts, streamed: number): Part {
+  const { layers, gpuLayers, visits, isHead } = counts
+  const cpuLayers = layers - gpuLayers
+  const copies = Math.min(gpuLayers, visits)
+  const computeNs = cpuLayers * figures.alphaNs + gpuLayers * figures.gpuLayerNs + copies * figures.copyNs
+  const outputNs = isHead ? figures.kappaNs : 0
+  if (streamed === 0) return { streamedUnits: 0, computeNs, outputNs, waitNs: 0, readerNs: 0 }
+
+  const pieces = isHead ? figures.outputPieces : 0
+  const units = cpuLayers + pieces
+  const readNs = (cpuLayers * figures.layerReadNs + (isHead ? figures.outputReadNs : 0)) / units
+  const perVisit = visits === 0 ? 0 : cpuLayers / visits
+  const busyNs = perVisit * figures.alphaNs
+  const share = streamed / units
+  // The head's output follows its last window, or its first one follows the output: one long visit.
+  const longUnits = perVisit + pieces
+  const longNs = isHead ? visitWaitNs(longUnits, busyNs + outputNs, longUnits * share, readNs) : 0
+  const otherVisits = isHead ? Math.max(0, visits - 1) : visits
+  const otherNs = otherVisits * visitWaitNs(perVisit, busyNs, perVisit * share, readNs)
+  return {
+    streamedUnits: streamed,
+    computeNs,
+    outputNs,
+    waitNs: Math.round(longNs + otherNs),
+    readerNs: Math.round(streamed * readNs),
+  }
+}
