@@ -85,7 +85,8 @@ describe('the manual planner', () => {
     expect(messageOf(refusal)).toMatch(
       /^bob cannot hold 8 layers: that takes at least [\d.]+ [MG]B and it offers 100 MB\./,
     )
-    const asHead = messageOf(planManual(small, model, { layers: [5, 0, 5], head: bob as DeviceId }))
+    const tiny = devices.map((device) => (device.device === bob ? { ...device, memoryBytes: 20e6 } : device))
+    const asHead = messageOf(planManual(tiny, model, { layers: [5, 0, 5], head: bob as DeviceId }))
     expect(asHead).toMatch(/^bob cannot hold 0 layers and the head: /)
   })
 
