@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- cpu|memory [options] [--json] [--out FILE]`
+ * `npm run bench -- cpu|memory|halda [options] [--json] [--out FILE]`
  *
  * @module
  */
@@ -7,9 +7,14 @@ import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import type { BenchCommand } from './command.ts'
 import { cpuCommand } from './cpu-command.ts'
+import { haldaCommand } from './halda/command.ts'
 import { memoryCommand } from './memory/command.ts'
 
-const commands: Readonly<Record<string, BenchCommand>> = { cpu: cpuCommand, memory: memoryCommand }
+const commands: Readonly<Record<string, BenchCommand>> = {
+  cpu: cpuCommand,
+  memory: memoryCommand,
+  halda: haldaCommand,
+}
 
 async function main([name = '', ...args]: readonly string[]): Promise<void> {
   const command = commands[name]

@@ -1,0 +1,89 @@
+/**
+ * Figures as Markdown tables, for people and for packages/halda/README.md.
+ *
+ * @module
+ */
+import type { Rivalry, SolverTime } from '../../../packages/halda/src/bench.ts'
+import { figure, table } from '../tables.ts'
+import type { PredictionRow } from './predictions.ts'
+
+export type HaldaReport = {
+  solver: SolverTime[]
+  rivals: Rivalry[]
+  predicted: PredictionRow[]
+  rounds: PredictionRow[]
+}
+
+export function haldaText({ solver, rivals, predicted, rounds }: HaldaReport): string {
+  const parts = [
+    solver.length > 0 && solverTable(solver),
+    rivals.length > 0 && rivalTable(rivals),
+    predicted.length > 0 && `${predictionTable(predicted)}\n\nMedian error ${medianError(predicted)} %`,
+    rounds.length > 0 && predictionTable(rounds),
+  ]
+  return parts.filter(Boolean).join('\n\n')
+}
+
+const solverTable = (rows: readonly SolverTime[]): string =>
+  table(
+    ['devices', 'layers', 'memory', 'median ms', 'slowest ms', 'k'],
+    rows.map((row) => [
+      row.devices,
+      row.layers,
+      row.memory,
+      figure(row.medianMs),
+      figure(row.slowestMs),
+      row.mostRounds,
+    ]),
+  )
+
+const rivalTable = (rows: readonly Rivalry[]): string =>
+  table(
+    ['rule', 'clusters', 'does not fit', 'slower', 'by, median', 'as fast', 'faster'],
+    rows.map((row) => [
+      row.baseline,
+      row.clusters,
+      row.doesNotFit,
+      row.slower,
+      `${figure(row.medianExtraPercent)} %`,
+      row.asFast,
+      row.faster,
+    ]),
+  )
+
+const predictionTable = (rows: readonly PredictionRow[]): string =>
+  table(
+    [
+      'case',
+      'tabs',
+      'layers',
+      'k',
+      'streamed',
+      'predicted ms',
+      'measured ms',
+      'error',
+      'compute',
+      'output',
+      'hops',
+      'waits',
+    ],
+    rows.map((row) => [
+      row.case,
+      row.tabs,
+      row.layers,
+      row.rounds,
+      row.streamed,
+      figure(row.predictedMs),
+      figure(row.measuredMs),
+      `${(100 * row.error).toFixed(0)} %`,
+      figure(row.computeMs),
+      figure(row.outputMs),
+      figure(row.hopMs),
+      figure(row.waitMs),
+    ]),
+  )
+
+export function medianError(rows: readonly PredictionRow[]): string {
+  const errors = rows.map(({ error }) => Math.abs(error)).toSorted((a, b) => a - b)
+  return (100 * (errors[errors.length >> 1] ?? 0)).toFixed(1)
+}
