@@ -20,8 +20,10 @@ export type ExplainedDevice = {
   streamed: number
   /** Its windows as a person counts them: "0–15, 32–47"; empty without layers. */
   windows: string
-  /** What it will fill of its budget: all of its part, or as much as fits beside the slots. */
+  /** All of its part, which may be more than the budget. */
   memoryBytes: number
+  /** What it will hold of that. */
+  filledBytes: number
   budgetBytes: number
   /** ms of every token: its layers, and on the head the output. */
   computeMs: number
@@ -84,7 +86,8 @@ export function explain(
         pinned: part.pinnedUnits,
         streamed: part.streamedUnits,
         windows: windowsOf(plan, part.device),
-        memoryBytes: filledBytes(part),
+        memoryBytes: part.memoryBytes,
+        filledBytes: filledBytes(part),
         budgetBytes: part.budgetBytes,
         computeMs: part.computeNs / nsPerMs,
         outputMs: part.outputNs / nsPerMs,
@@ -204,7 +207,7 @@ export function formatExplanation({ devices, hops, rounds, tpotMs, notes }: Expl
     row.device,
     row.isHead ? 'head' : '',
     row.layers === 0 ? '–' : layersInWords(row),
-    `${row.memoryBytes === 0 ? '–' : formatBytes(row.memoryBytes)} of ${formatBytes(row.budgetBytes)}`,
+    `${row.filledBytes === 0 ? '–' : formatBytes(row.filledBytes)} of ${formatBytes(row.budgetBytes)}`,
     row.layers === 0 ? '–' : formatMs(row.computeMs),
     row.isHead ? formatMs(row.outputMs) : '–',
     row.hops === 0 ? '–' : `${row.hops} × ${formatMs(row.hopMs / row.hops)}`,
@@ -217,7 +220,7 @@ export function formatExplanation({ devices, hops, rounds, tpotMs, notes }: Expl
     'all',
     '',
     `${sum('layers')}`,
-    formatBytes(devices.reduce((total, row) => total + row.memoryBytes, 0)),
+    formatBytes(devices.reduce((total, row) => total + row.filledBytes, 0)),
     formatMs(sum('computeMs')),
     formatMs(sum('outputMs')),
     `${hops}, ${formatMs(sum('hopMs'))}`,
