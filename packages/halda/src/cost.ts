@@ -10,7 +10,8 @@
  *
  * @module
  */
-import { figuresOf, partOf, slots, streamedUnits, type Counts, type Figures } from './part.ts'
+import { figuresOf, partOf, streamedUnits, type Counts, type Figures } from './part.ts'
+import { leastSlots } from './residency.ts'
 import {
   bufferBytes,
   chunkXiNs,
@@ -86,7 +87,7 @@ export function createPricer(
   const bytesOf = model.layerBytes.map(totalBytes)
   const outputBytes = outputMemoryBytes(model)
   const pieces = outputPieces(model)
-  const slotsBytes = slots * largestLayerBytes(model)
+  const slotsBytes = leastSlots * largestLayerBytes(model)
   const known = new Map<DeviceId, Known>()
   for (const profile of devices) {
     known.set(profile.device, {

@@ -19,15 +19,20 @@ export type PartTableOptions = {
   /** Each visits the device, unless it has no layers at all. */
   rounds: number
   isHead: boolean
+  /** The only number of layers that there is a part for. */
+  fixedLayers?: number | undefined
 }
 
-export function createPartTable(figures: Figures, { nLayers, rounds, isHead }: PartTableOptions): PartTable {
+export function createPartTable(
+  figures: Figures,
+  { nLayers, rounds, isHead, fixedLayers }: PartTableOptions,
+): PartTable {
   /** (layers, gpuLayers) */
   const stride = figures.gpuRoomLayers + 1
   const pathNs = new Float64Array((nLayers + 1) * stride).fill(Infinity)
   const readsNs = new Float64Array(pathNs.length).fill(Infinity)
   for (let layers = 0; layers <= nLayers; layers++) {
-    if (layers > 0 && layers < rounds) continue
+    if ((layers > 0 && layers < rounds) || layers !== (fixedLayers ?? layers)) continue
     for (let gpuLayers = 0; gpuLayers <= Math.min(layers, figures.gpuRoomLayers); gpuLayers++) {
       const streamed = streamedUnits(figures, layers - gpuLayers, isHead)
       if (streamed === null) continue

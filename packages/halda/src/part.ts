@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { leastSlots } from './residency.ts'
 import {
   alphaNs,
   bufferBytes,
@@ -25,9 +26,6 @@ import {
   type Pass,
 } from './symbols.ts'
 import type { DeviceProfile, ModelProfile } from './types.ts'
-
-/** Units that are in memory when a visit begins [s]. */
-export const slots = 2
 
 /** A device and a model as numbers. */
 export type Figures = {
@@ -105,10 +103,10 @@ export function streamedUnits(figures: Figures, cpuLayers: number, isHead: boole
   const { unitBytes } = figures
   const roomBytes = figures.roomBytes - cpuLayers * figures.kvBytes
   if (cpuLayers * unitBytes + (isHead ? figures.outputBytes : 0) <= roomBytes) return 0
-  if (roomBytes < slots * unitBytes) return null
+  if (roomBytes < leastSlots * unitBytes) return null
   const units = cpuLayers + (isHead ? figures.outputPieces : 0)
   // Two slots, and beside them as many pinned units as fit.
-  return Math.min(units, units + slots - Math.floor(roomBytes / unitBytes))
+  return Math.min(units, units + leastSlots - Math.floor(roomBytes / unitBytes))
 }
 
 /**
@@ -119,9 +117,9 @@ export function streamedUnits(figures: Figures, cpuLayers: number, isHead: boole
  * @param streamed of them; a mean, so not always whole
  */
 export const visitWaitNs = (units: number, busyNs: number, streamed: number, readNs: number): number =>
-  streamed <= slots
+  streamed <= leastSlots
     ? 0
-    : Math.max(0, busyNs / streamed + (streamed - slots) * readNs + busyNs / units - busyNs)
+    : Math.max(0, busyNs / streamed + (streamed - leastSlots) * readNs + busyNs / units - busyNs)
 
 /** @param streamed by {@link streamedUnits}, or 0 where the actual bytes of the layers are known to fit */
 export function partOf(figures: Figures, counts: Counts, streamed: number): Part {

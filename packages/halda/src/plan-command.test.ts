@@ -31,6 +31,19 @@ describe('npm run plan', () => {
     expect(table).toMatch(/all +32 .* per token/)
   })
 
+  it('fills in the devices that a manual plan leaves open', async () => {
+    const manual = ['--solver', 'manual', '--rounds', '2', '--head', 'laptop-alice']
+    const { windows, rounds, head } = JSON.parse(await plan(household, ...manual, '--layers', '8,-,-,0'))
+    const ofLaptop = windows.filter(({ device }: { device: string }) => device === 'laptop-alice')
+    expect({ rounds, head, ofLaptop }).toMatchObject({
+      rounds: 2,
+      head: 'laptop-alice',
+      ofLaptop: [{ layers: 4 }, { layers: 4 }],
+    })
+    expect(windows.map(({ device }: { device: string }) => device)).not.toContain('phone-dora')
+    expect(windows.reduce((sum: number, { layers }: { layers: number }) => sum + layers, 0)).toBe(32)
+  })
+
   it('plans as the paper does with --solver paper, for the first device as head', async () => {
     expect(JSON.parse(await plan(household, '--solver', 'paper'))).toMatchObject({
       head: 'laptop-alice',
@@ -53,7 +66,7 @@ describe('npm run plan', () => {
     [[pathOf('../package.json')], 'must hold an object with "devices" and "model"'],
     [[household, '--solver', 'magic'], 'There is no solver magic; there are exact'],
     [[household, '--solver', 'exhaustive'], 'use --solver exact'],
-    [[household, '--solver', 'manual', '--layers', '1,2,3'], 'add up to 6'],
+    [[household, '--solver', 'manual', '--layers', '1,2,3,0'], 'add up to 6'],
     [[household, '--solver', 'paper', '--head', 'dave'], 'The head dave is not among'],
     [[household, '--colour'], "Unknown option '--colour'"],
     [[], 'Give one file of profiles'],

@@ -18,7 +18,8 @@ FILE holds { "devices": DeviceProfile[], "model": ModelProfile } as JSON; see pa
 
   --solver exact        lowest predicted time per token (default)
            exhaustive   the same by trying everything; up to 4 devices and 10 layers
-           manual       --layers 16,16,0 in the order of the devices [--rounds K] [--head DEVICE]
+           manual       --layers 16,16,0 in the order of the devices, - for those that the planner
+                        fills [--rounds K] [--head DEVICE]
            memory       layers in proportion to memory
            equal        the same number of layers to each device
            single       everything on one device
@@ -43,7 +44,7 @@ const solvers: Readonly<Record<string, Solver>> = {
     if (layers === undefined)
       throw new Complaint('--solver manual wants --layers, one number per device: --layers 16,16,0')
     return planManual(devices, model, {
-      layers: layers.split(',').map(Number),
+      layers: layers.split(',').map((text) => (text === '-' ? null : Number(text))),
       ...(rounds !== undefined && { rounds: Number(rounds) }),
       ...(head !== undefined && { head: head as DeviceId }),
     })

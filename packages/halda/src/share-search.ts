@@ -22,6 +22,16 @@ export type ShareProblem = {
   hopNs: readonly (readonly number[])[]
   /** A device that must be head or run layers; -1 when all may be left out. */
   member: number
+  /** What a person has fixed; nothing when absent. */
+  fixed?: FixedShares | undefined
+}
+
+export type FixedShares = {
+  rounds: number
+  /** -1: any. */
+  head: number
+  /** By device; undefined leaves it to the search. */
+  layers: readonly (number | undefined)[]
 }
 
 export type Shares = {
@@ -41,9 +51,10 @@ export function bestShares(problem: ShareProblem, belowNs: number): Shares[] {
     createShareBound(problem.figures, problem.nLayers, (figures, isHead) =>
       mostWithin(figures, problem.nLayers, boundNs, isHead),
     )
+  const fixedRounds = problem.fixed?.rounds
   let best = { tpotNs: belowNs, rounds: 0 }
   let least = boundBelow(belowNs - 1)
-  for (let rounds = 1; rounds <= problem.nLayers; rounds++) {
+  for (let rounds = fixedRounds ?? 1; rounds <= (fixedRounds ?? problem.nLayers); rounds++) {
     const pairs = promisingPairs(problem, least, tours.hopsNs(rounds), rounds, best.tpotNs)
     if (pairs.length === 0 && rounds > 1) break
     if (pairs.length === 0) continue
@@ -90,7 +101,7 @@ type Pair = { set: number; head: number; hopNs: number }
 
 /** What may take less than `belowNs`, as far as the lower bound tells. */
 function promisingPairs(
-  { figures, nLayers, member }: ShareProblem,
+  { figures, nLayers, member, fixed }: ShareProblem,
   least: ShareBound,
   hopsNs: Float64Array,
   rounds: number,
@@ -98,10 +109,16 @@ function promisingPairs(
 ): Pair[] {
   const n = figures.length
   const pairs: Pair[] = []
+  const mustRun = (fixed?.layers ?? []).reduce<number>(
+    (set, layers = 0, device) => (layers > 0 ? set | (1 << device) : set),
+    0,
+  )
   for (let set = 1; set < 1 << n; set++) {
     // A device alone is visited once.
     if ((rounds > 1 && sizeOf(set) === 1) || sizeOf(set) * rounds > nLayers) continue
+    if ((set & mustRun) !== mustRun) continue
     for (let head = 0; head < n; head++) {
+      if (fixed !== undefined && fixed.head !== -1 && fixed.head !== head) continue
       if (member !== -1 && ((set | (1 << head)) & (1 << member)) === 0) continue
       const hopNs = hopsNs[set * n + head] ?? Infinity
       if (hopNs + least(set, head, rounds) < belowNs) pairs.push({ set, head, hopNs })
@@ -113,9 +130,11 @@ function promisingPairs(
 type Candidate = { set: number; head: number; headLayers: number; pathNs: number }
 
 /** Over the given pairs, in so many rounds. */
-function createSearch({ nLayers, figures }: ShareProblem, rounds: number, pairs: readonly Pair[]) {
+function createSearch({ nLayers, figures, fixed }: ShareProblem, rounds: number, pairs: readonly Pair[]) {
   const tablesFor = (isHead: boolean) =>
-    figures.map((each) => createPartTable(each, { nLayers, rounds, isHead }))
+    figures.map((each, device) =>
+      createPartTable(each, { nLayers, rounds, isHead, fixedLayers: fixed?.layers[device] }),
+    )
   const tables = tablesFor(false)
   const headTables = tablesFor(true)
   const wanted = new Set(pairs.map(({ set, head }) => set & ~(1 << head)))

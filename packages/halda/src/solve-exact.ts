@@ -20,7 +20,13 @@ import { everyOrder } from './ring-order.ts'
 import { bestRing, type Ring, type RingProblem } from './ring-search.ts'
 import { noPlanSentence } from './sentence.ts'
 import { estimateShares } from './share-estimate.ts'
-import { bestShares, pinnedMembers, type ShareProblem, type Shares } from './share-search.ts'
+import {
+  bestShares,
+  pinnedMembers,
+  type FixedShares,
+  type ShareProblem,
+  type Shares,
+} from './share-search.ts'
 import {
   alphaNs,
   bufferBytes,
@@ -64,12 +70,41 @@ export function planWith(
     : { ok: true, plan }
 }
 
+/**
+ * The best plan in which some devices run as many layers as a person says, in so many rounds; counted as plans that
+ * stream are. In any order, with devices by rising id.
+ *
+ * @param layers by device; who is not named gets what is best
+ * @returns null when there is none
+ */
+export function planAround(
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  layers: ReadonlyMap<DeviceId, number>,
+  { rounds, head }: { rounds: number; head: DeviceId | undefined },
+  workload: Workload = {},
+): Plan | null {
+  const all: Problem = { devices, model, workload, member: undefined }
+  const given = [...layers.keys(), ...(head === undefined ? [] : [head])]
+  const few = devices.length <= exactOrderDevices ? devices : mostPromising(all, given)
+  const fixed: FixedShares = {
+    rounds,
+    head: few.findIndex(({ device }) => device === head),
+    layers: few.map(({ device }) => layers.get(device)),
+  }
+  const problem: Problem = { ...all, devices: few, fixed }
+  const choice = createChoice(problem)
+  for (const shares of bestShares(toShareProblem(problem), choice.bestNs())) choice.offer(toPlan(shares, few))
+  return choice.best()
+}
+
 /** Devices by rising id. */
 type Problem = {
   devices: readonly DeviceProfile[]
   model: ModelProfile
   workload: Workload
   member: DeviceId | undefined
+  fixed?: FixedShares | undefined
 }
 
 function cheapest(problem: Problem): Plan | null {
@@ -191,13 +226,14 @@ function runningSum(values: readonly number[]): Float64Array {
 
 // ── layers that may stream, run on GPUs, or in several rounds ───────────────────────────────────────────────────────
 
-function toShareProblem({ devices, model, workload, member }: Problem): ShareProblem {
+function toShareProblem({ devices, model, workload, member, fixed }: Problem): ShareProblem {
   const pass = decodePass(model, workload)
   return {
     nLayers: model.nLayers,
     figures: devices.map((device) => figuresOf(device, model, pass)),
     hopNs: hopsBetween(devices),
     member: devices.findIndex(({ device }) => device === member),
+    fixed,
   }
 }
 

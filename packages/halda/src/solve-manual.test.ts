@@ -22,6 +22,13 @@ const planOf = (result: PlanResult): Plan => {
 }
 const messageOf = (result: PlanResult): string => (result.ok ? 'a plan' : result.message)
 
+const ordersOf = <T>(items: readonly T[]): T[][] =>
+  items.length === 0
+    ? [[]]
+    : items.flatMap((item) =>
+        ordersOf(items.filter((other) => other !== item)).map((rest) => [item, ...rest]),
+      )
+
 const windowsOf = (plan: Plan) =>
   plan.windows.map(({ device, firstLayer, layers }) => `${device} ${firstLayer}+${layers}`)
 
@@ -76,6 +83,29 @@ describe('the manual planner', () => {
     expect(free.predictedTpotMs).toBeGreaterThanOrEqual(planOf(planExact(devices, model)).predictedTpotMs)
   })
 
+  it('fills in the devices that are not named as well as can be, in the rounds asked for', () => {
+    const free = planOf(planManual(devices, model, { layers: { bob: 4 }, rounds: 2 }))
+    expect(free.rounds).toBe(2)
+    let best = Infinity
+    for (const order of ordersOf(devices)) {
+      for (let ofAlice = 0; ofAlice <= 6; ofAlice++) {
+        const layers = { alice: ofAlice, bob: 4, charlie: 6 - ofAlice }
+        if (Object.values(layers).includes(1)) continue
+        const plan = planOf(planManual(order, model, { layers, rounds: 2 }))
+        best = Math.min(best, plan.predictedTpotMs)
+      }
+    }
+    expect(free.predictedTpotMs).toBe(best)
+    const fixed = planOf(planManual(devices, model, { layers: [null, 4, 6], head: alice as DeviceId }))
+    expect(windowsOf(fixed).toSorted()).toEqual(['bob 0+4', 'charlie 4+6'].toSorted())
+  })
+
+  it('says when what is left does not fit', () => {
+    const small = devices.map((device) => (device.device === bob ? device : { ...device, memoryBytes: 17e6 }))
+    const refusal = planManual(small, model, { layers: { bob: 3 } })
+    expect(messageOf(refusal)).toMatch(/^7 of 10 layers are left for alice, charlie; with the 3 given/)
+  })
+
   it('says which device cannot hold its share, and how much it lacks', () => {
     const small = devices.map((device) =>
       device.device === bob ? { ...device, memoryBytes: 100e6 } : device,
@@ -91,7 +121,7 @@ describe('the manual planner', () => {
   })
 
   it.each([
-    [{ layers: [5, 4] }, 'add up to 9, but random has 10'],
+    [{ layers: [5, 4, 0] }, 'add up to 9, but random has 10'],
     [{ layers: [5, 2.5, 2.5] }, 'whole number of layers from 0 up, not 2.5'],
     [{ layers: [11, -1] }, 'whole number of layers from 0 up, not -1'],
     [{ layers: [5, 5, 0, 0] }, 'given for 4 devices, but there are 3'],

@@ -7,16 +7,18 @@
 import { checkProfiles } from './check.ts'
 import { createPricer } from './cost.ts'
 import { formatBytes, noPlanSentence } from './sentence.ts'
+import { exactOrderDevices, planAround } from './solve-exact.ts'
 import { nsPerMs } from './symbols.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
 import { spread } from './windows.ts'
 
 export type ManualRequest = {
   /**
-   * Layers of each device over all rounds [l_m]: by id, or in the order of `devices`. Who is not named gets none. The
-   * running order is that of `devices`.
+   * Layers of each device over all rounds [l_m]: by id, or in the order of `devices`, null for who is not named. Where
+   * they add up to the model's, who is not named gets none and the running order is that of `devices`; where they are
+   * fewer, the planner shares the others out among those and orders the ring.
    */
-  layers: Readonly<Record<string, number>> | readonly number[]
+  layers: Readonly<Record<string, number>> | readonly (number | null)[]
   /** Chosen for the lowest predicted TPOT among the devices that can hold it when not given. */
   head?: DeviceId
   /** Trips round the ring per token [k]; 1 when not given. */
@@ -42,7 +44,16 @@ export function planManual(
   const mistake = checkRequest(devices, model, request, rounds)
   if (mistake !== null) return refuse(mistake)
 
-  const shares = devices.map(({ device }, index) => ({ device, layers: layersOf(request, device, index) }))
+  const named = new Map(
+    devices.flatMap(({ device }, index) => {
+      const own = layersOf(request, device, index)
+      return own === null ? [] : [[device, own] as const]
+    }),
+  )
+  const left = model.nLayers - [...named.values()].reduce((sum, own) => sum + own, 0)
+  if (left > 0) return fillUp(devices, model, { ...request, rounds, named, left }, workload)
+
+  const shares = devices.map(({ device }) => ({ device, layers: named.get(device) ?? 0 }))
   const windows = spread(shares, rounds)
   const heads = request.head === undefined ? devices.map(({ device }) => device).toSorted() : [request.head]
 
@@ -67,11 +78,36 @@ export function planManual(
 
 const refuse = (message: string): PlanResult => ({ ok: false, code: 'no-plan', message })
 
-const isList = (layers: ManualRequest['layers']): layers is readonly number[] => Array.isArray(layers)
+const isList = (layers: ManualRequest['layers']): layers is readonly (number | null)[] =>
+  Array.isArray(layers)
 
-function layersOf({ layers }: ManualRequest, device: DeviceId, index: number): number {
-  if (isList(layers)) return layers[index] ?? 0
-  return Object.hasOwn(layers, device) ? (layers[device] ?? 0) : 0
+function layersOf({ layers }: ManualRequest, device: DeviceId, index: number): number | null {
+  if (isList(layers)) return layers[index] ?? null
+  return Object.hasOwn(layers, device) ? (layers[device] ?? null) : null
+}
+
+/** Gives the layers that are left to the devices that are not named. */
+function fillUp(
+  devices: readonly DeviceProfile[],
+  model: ModelProfile,
+  request: { rounds: number; head?: DeviceId; named: ReadonlyMap<DeviceId, number>; left: number },
+  workload: Workload,
+): PlanResult {
+  const { rounds, head, named, left } = request
+  const sorted = devices.toSorted((a, b) => (a.device < b.device ? -1 : 1))
+  if (named.size > exactOrderDevices) {
+    return refuse(
+      `Layers are given for ${named.size} devices; beside ${exactOrderDevices} at most the planner fills in the rest.`,
+    )
+  }
+  const plan = planAround(sorted, model, named, { rounds, head }, workload)
+  if (plan !== null) return { ok: true, plan }
+  const others = sorted.filter(({ device }) => !named.has(device)).map(({ device }) => device)
+  const inRounds =
+    rounds === 1 ? '' : ` in ${rounds} rounds, each with a layer for every device that runs some`
+  return refuse(
+    `${left} of ${model.nLayers} layers are left for ${others.join(', ')}; with the ${model.nLayers - left} given to others they do not fit${inRounds}. Give other numbers, or more memory.`,
+  )
 }
 
 function checkRequest(
@@ -91,11 +127,12 @@ function checkRequest(
   }
   const stranger = isList(layers) ? undefined : Object.keys(layers).find((device) => !ids.has(device))
   if (stranger !== undefined) return `Layers are given to ${stranger}, which is not among the devices.`
-  const counts = Object.values(layers)
+  const counts: number[] = Object.values(layers).filter((count: number | null) => count !== null)
   const wrong = counts.find((count) => !Number.isInteger(count) || count < 0)
   if (wrong !== undefined) return `A device can run a whole number of layers from 0 up, not ${wrong}.`
   const given = counts.reduce((sum, count) => sum + count, 0)
-  if (given !== model.nLayers) {
+  const allNamed = counts.length === devices.length
+  if (given > model.nLayers || (given < model.nLayers && allNamed)) {
     return `The layers given add up to ${given}, but ${model.name} has ${model.nLayers}.`
   }
   return null
