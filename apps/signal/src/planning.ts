@@ -86,7 +86,8 @@ function planOf(room: Room, plan: Planner): { plan: Plan } | { noPlan: string } 
     return { noPlan: problem ?? 'No device here has been measured yet. The room plans as soon as one has.' }
   }
   try {
-    const result = plan(usable, room.choice.profile, room.choice.request)
+    const current = room.numbered?.plan
+    const result = plan(usable, room.choice.profile, room.choice.request, { current })
     if (!result.ok) return { noPlan: result.message }
     if (isSound(result.plan, room.choice.profile.nLayers)) return { plan: result.plan }
     return { noPlan: 'The planner gave a plan that cannot run. Choose the model again.' }

@@ -130,7 +130,10 @@ export type PlanRequest =
   | { split: 'fastest' }
   /** Every device takes part, with as equal a number of layers as can be. */
   | { split: 'even'; rounds?: number | undefined }
-  /** So many layers to each device over all rounds (prima.cpp's `-lw` and `-k`). */
+  /**
+   * So many layers to each device over all rounds (prima.cpp's `-lw` and `-k`); where they do not add up to the model's,
+   * the planner gives the others to devices that are not named.
+   */
   | {
       split: 'manual'
       layers: Readonly<Record<string, number>>
@@ -148,9 +151,17 @@ export type Workload = {
   promptTokens?: number | undefined
 }
 
+/** What else a planner takes into account. */
+export type PlanContext = {
+  workload?: Workload | undefined
+  /** The plan that the devices have loaded: `keep-plan.ts` says when it stays. */
+  current?: Plan | undefined
+}
+
 /** One way of finding a plan. Pure: equal input gives an equal answer, whatever the order of `devices`. */
 export type Planner = (
   devices: readonly DeviceProfile[],
   model: ModelProfile,
   request?: PlanRequest,
+  context?: PlanContext,
 ) => PlanResult
