@@ -90,6 +90,21 @@ describe('the reasons of a plan', () => {
     expect(ofCharlie).toMatch(/Has no part of this model. With a part for it a token would take .* more/)
   })
 
+  it('say what is read from storage for each token, how long that is waited for, and what more memory would save', () => {
+    const short = view(bob, 5e9)
+    const small = { ...short.profile!, memoryBytes: 125e6, diskReadBytesPerSec: 1e8 }
+    const three = room(view(alice, 10e9), { ...short, profile: small })
+    three.numbered!.plan.windows = [
+      { device: alice, firstLayer: 0, layers: 1, gpuLayers: 0 },
+      { device: bob, firstLayer: 1, layers: 3, gpuLayers: 0 },
+    ]
+    const [ofBob] = reasonsOf(three)!.reasons
+    expect(ofBob!.share).toBeGreaterThan(0.9)
+    expect(ofBob!.sentences.join(' ')).toMatch(
+      /ms of waiting for its storage\. .* 3 of 3 pieces are read from its storage .* With \d+ MB a token would take [\d.]+ ms less\./,
+    )
+  })
+
   it('say what makes a device slower, and leave out who is away and has no part', () => {
     const slow = view(bob, 2.5e9)
     const hidden = { ...slow.profile!, slowdown: { factor: 2, reasons: ['hidden' as const] } }

@@ -73,29 +73,29 @@ export function forecastOf(room: RoomView | null): Forecast | null {
 export function reasonsOf(room: RoomView | null): { reasons: Reason[]; notes: string[] } | null {
   const profiles = room && profilesOf(room)
   if (!profiles || !room?.choice || !room.numbered) return null
-  const { devices, notes, tpotMs } = explain(room.numbered.plan, profiles, room.choice.profile)
+  const { devices, notes } = explain(room.numbered.plan, profiles, room.choice.profile)
   const nameOf = (id: string) => room.devices.find(({ device }) => device === id)?.name ?? 'A device'
   const reasons = devices.map((part): Reason => {
     const isInRing = part.layers > 0 || part.isHead
-    const ownMs = part.computeMs + part.outputMs + part.hopMs
-    const share = tpotMs > 0 ? ownMs / tpotMs : 0
+    const ownMs = part.computeMs + part.outputMs + part.hopMs + part.waitMs
     const slowdown = profiles.find(({ device }) => device === part.device)?.slowdown
     const adds = `Adds ${tenths(ownMs)} ms to each token: ${tenths(part.computeMs + part.outputMs)} ms of computing${
       part.hops > 0 ? `, ${tenths(part.hopMs)} ms of handing on` : ''
-    }.`
+    }${part.waitMs > 0 ? `, ${tenths(part.waitMs)} ms of waiting for its storage` : ''}.`
     const streams =
-      part.memoryBytes > part.budgetBytes
-        ? `Its part needs ${bytesInWords(part.memoryBytes)}, more than the ${bytesInWords(part.budgetBytes)} it offers: the rest is read from its storage for each token.`
+      part.streamed > 0
+        ? `Its part needs ${bytesInWords(part.memoryBytes)}, more than the ${bytesInWords(part.budgetBytes)} it offers: ${part.streamed} of ${part.streamed + part.pinned} pieces are read from its storage for each token.`
         : null
     return {
       device: part.device,
       name: nameOf(part.device),
       isInRing,
-      share,
+      share: part.share,
       sentences: [
         isInRing ? adds : 'Has no part of this model.',
         sentence(part.why),
         streams,
+        part.memoryAdvice && sentence(part.memoryAdvice),
         slowdown ? slowdownInWords(slowdown) : null,
       ].filter((each) => each !== null),
     }

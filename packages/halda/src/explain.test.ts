@@ -22,7 +22,7 @@ describe('an explanation', () => {
     const { devices, model } = readExample('household-llama-3-8b.json')
     const result = planManual(devices, model, { layers: [12, 14, 4, 2], rounds: 2 })
     const { devices: rows, tpotMs, hops } = explained(result, devices, model)
-    const sum = rows.reduce((total, row) => total + row.computeMs + row.outputMs + row.hopMs, 0)
+    const sum = rows.reduce((total, row) => total + row.computeMs + row.outputMs + row.hopMs + row.waitMs, 0)
     expect(sum).toBeCloseTo(tpotMs, 9)
     expect(hops).toBe(rows.reduce((total, row) => total + row.hops, 0))
     expect(rows.map(({ windows }) => windows)).toEqual([
@@ -50,6 +50,23 @@ describe('an explanation', () => {
     const tiny = devices.map((device) => (device === tablet ? { ...device, memoryBytes: 20e6 } : device))
     const tabletRow = explained(planExact(tiny, model), tiny, model).devices[2]
     expect(tabletRow?.why).toBe('no part of this model fits in its memory')
+  })
+
+  it('shares out the whole token, waits for a store included, and says what more memory would save', () => {
+    const { devices, model } = readExample('two-devices.json')
+    const short = devices.map((device) => ({ ...device, memoryBytes: 140e6 }))
+    const result = planManual(short, model, { layers: [2, 2] })
+    const { devices: rows, tpotMs } = explained(result, short, model)
+    expect(rows.reduce((total, row) => total + row.share, 0)).toBeCloseTo(1, 9)
+    const [alice] = rows
+    // Two layers and two pieces of the output, in a memory of two.
+    expect(alice).toMatchObject({ isHead: true, pinned: 0, streamed: 4, filledBytes: 140e6 })
+    expect(alice?.waitMs).toBeGreaterThan(0)
+    expect(alice?.memoryAdvice).toMatch(/^with 279 MB a token would take [\d.]+ ms less$/)
+    const [withMore] = [planExact([{ ...devices[0]!, memoryBytes: 278_777_216 }, short[1]!], model)]
+    const saved = withMore.ok ? tpotMs - withMore.plan.predictedTpotMs : 0
+    expect(alice?.memoryAdvice).toContain(`${saved.toFixed(1)} ms less`)
+    expect(rows[1]).toMatchObject({ streamed: 0, memoryAdvice: null })
   })
 
   it('says which rates were assumed', () => {
