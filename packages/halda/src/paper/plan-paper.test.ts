@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { readExample } from '../example.fixture.ts'
+import { createRandom, randomDevices, randomModel } from '../random-cluster.fixture.ts'
 import { planExact } from '../solve-exact.ts'
 import type { DeviceId } from '../types.ts'
 import { planPaper, toPaperProblem } from './plan-paper.ts'
@@ -36,6 +37,37 @@ describe('the published planner on measured profiles', () => {
     }
     expect(await planPaper(roomy, model)).toMatchObject({ ok: true, plan: { head: 'laptop-alice' } })
   })
+
+  it(
+    'is never faster than the exact planner on 500 random clusters, whole or short of memory',
+    { timeout: 180_000 },
+    async () => {
+      const random = createRandom(41)
+      const slower: number[] = []
+      const seen = { clusters: 0, asFast: 0, refused: 0 }
+      for (let trial = 0; trial < 500; trial++) {
+        const cluster = randomModel(random, 8 + Math.floor(random() * 33))
+        const house = randomDevices(random, 2 + Math.floor(random() * 5), cluster, 0.05 + random())
+        const best = planExact(house, cluster)
+        const paper = await planPaper(house, cluster)
+        if (!best.ok) {
+          expect(paper.ok).toBe(false)
+          continue
+        }
+        seen.clusters++
+        const ratio = paper.ok ? paper.plan.predictedTpotMs / best.plan.predictedTpotMs : NaN
+        if (paper.ok) expect(ratio).toBeGreaterThanOrEqual(1)
+        if (ratio > 1) slower.push(ratio - 1)
+        else if (paper.ok) seen.asFast++
+        else seen.refused++
+      }
+      const median = slower.toSorted((a, b) => a - b)[slower.length >> 1] ?? 0
+      console.log(
+        `Of ${seen.clusters} clusters the paper is slower on ${slower.length}, by ${(100 * median).toFixed(1)} % in the median, as fast on ${seen.asFast}, without a plan on ${seen.refused}.`,
+      )
+      expect(slower.length).toBeGreaterThan(100)
+    },
+  )
 
   it('says so when it would overload a device, has no answer, or is given no such head', async () => {
     const overloaded = devices.map((device) => ({ ...device, memoryBytes: device.memoryBytes / 4 }))
