@@ -10,7 +10,7 @@ export interface RangeSource {
   /** @throws EngineError 'model-unreachable' | 'no-ranges' */
   describe(): Promise<{ sizeBytes: number; revision: string }>
   /**
-   * Bytes [start, end) in pieces, as they arrive.
+   * Bytes [start, end) in pieces, as they arrive; each is valid until the next is asked for.
    *
    * @throws EngineError 'model-unreachable' (after a few tries), 'model-changed' when the revision is no longer the one
    *   described, 'model-truncated' when the bytes end early, 'no-ranges', 'aborted'

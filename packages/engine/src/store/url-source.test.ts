@@ -17,7 +17,8 @@ async function serve(behaviour: Partial<RangeServerBehaviour> = {}, options: Url
 
 async function read(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const all: Uint8Array[] = []
-  for await (const piece of pieces) all.push(piece)
+  // A piece is valid until the next is asked for.
+  for await (const piece of pieces) all.push(piece.slice())
   return Buffer.concat(all)
 }
 

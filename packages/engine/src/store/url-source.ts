@@ -84,7 +84,13 @@ export function createUrlSource(url: string, options: UrlSourceOptions = {}): Ra
   }
 
   /** Yields what one answer brings of [start, end), which may be less than all of it. */
-  async function* answer(start: number, end: number, expected: ModelVersion, signal?: AbortSignal) {
+  async function* answer(
+    start: number,
+    end: number,
+    expected: ModelVersion,
+    buffer: () => Uint8Array<ArrayBuffer>,
+    signal?: AbortSignal,
+  ) {
     const guard = createStallGuard(stallMs, signal)
     try {
       const response = await guard.watch(request(start, end, guard.signal))
@@ -101,7 +107,7 @@ export function createUrlSource(url: string, options: UrlSourceOptions = {}): Ra
       digested = digest !== null
       const pieces = piecesOf(response.body, end - start, guard.watch)
       if (digest === null) return yield* pieces
-      const content = await joined(pieces, end - start)
+      const content = await joined(pieces, buffer())
       if ((await sha256(content)) !== digest) {
         throw new Error(`bytes ${start} to ${end} arrived damaged: they do not match their Content-Digest`)
       }
@@ -115,11 +121,14 @@ export function createUrlSource(url: string, options: UrlSourceOptions = {}): Ra
     const expected = await abortable(describe(), signal)
     if (end > expected.sizeBytes) throw truncated(url, end, expected.sizeBytes)
     let failures = 0
+    // One for all pieces that are checked: a new one each would be garbage faster than it is collected.
+    let whole: Uint8Array<ArrayBuffer> | null = null
+    const buffer = () => (whole ??= new Uint8Array(Math.min(digestedBytes, end - start)))
     for (let at = start; at < end;) {
       const until = digested === false ? end : Math.min(end, at + digestedBytes)
       let broken: unknown = null
       try {
-        for await (const piece of answer(at, until, expected, signal)) {
+        for await (const piece of answer(at, until, expected, buffer, signal)) {
           at += piece.length
           failures = 0
           yield piece
@@ -159,8 +168,10 @@ async function* piecesOf(
   }
 }
 
-async function joined(pieces: AsyncIterable<Uint8Array>, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  const all = new Uint8Array(length)
+async function joined(
+  pieces: AsyncIterable<Uint8Array>,
+  all: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
   let filled = 0
   for await (const piece of pieces) {
     all.set(piece, filled)
