@@ -1,5 +1,5 @@
 /**
- * Model files for one run, made when needed and gone afterwards.
+ * Models for one run, made when needed and gone afterwards.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import {
   type ModelShape,
   type Recipe,
 } from '../../packages/engine/src/testing/synth/index.ts'
-import { fileContent, serveRanges } from '../cluster/serve-ranges.ts'
+import { fileContent, serveRanges, synthContent } from '../cluster/serve-ranges.ts'
 
 export const shapeName = 'hearth-1.1b'
 
@@ -35,5 +35,19 @@ export async function withModel<T>(
     }
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Lets `use` have a model behind a URL, made as it is asked for. */
+export async function withServedModel<T>(
+  type: Recipe,
+  shape: ModelShape,
+  use: (url: string) => Promise<T>,
+): Promise<T> {
+  const server = await serveRanges(synthContent(synthModel(shape, type)))
+  try {
+    return await use(server.url)
+  } finally {
+    await server.close()
   }
 }

@@ -31,6 +31,8 @@ export interface ControlGroup {
   /** Replaces the limits named; what is not named stays. Infinity lifts one. */
   limit(limits: Limits): void
   figures(): GroupFigures
+  /** What is charged to the group now. */
+  usedBytes(): number
   /** Gives back what page cache the group holds: the next reads meet a cold disk. */
   dropCache(): void
   /** Writes a script that enters the group and becomes `program`. @returns the script's path */
@@ -49,6 +51,7 @@ type Layout = {
   folders: readonly string[]
   memoryLimit: string
   noMemoryLimit: string
+  memoryUsed: string
   memoryPeak: string
   memoryStat: string
   resident: string
@@ -66,6 +69,7 @@ const version1: Layout = {
   folders: ['memory/GROUP', 'blkio/GROUP'],
   memoryLimit: 'memory/GROUP/memory.limit_in_bytes',
   noMemoryLimit: '-1',
+  memoryUsed: 'memory/GROUP/memory.usage_in_bytes',
   memoryPeak: 'memory/GROUP/memory.max_usage_in_bytes',
   memoryStat: 'memory/GROUP/memory.stat',
   resident: 'total_rss',
@@ -82,6 +86,7 @@ const version2: Layout = {
   folders: ['GROUP'],
   memoryLimit: 'GROUP/memory.max',
   noMemoryLimit: 'max',
+  memoryUsed: 'GROUP/memory.current',
   memoryPeak: 'GROUP/memory.peak',
   memoryStat: 'GROUP/memory.stat',
   resident: 'anon',
@@ -142,6 +147,7 @@ function createGroup(layout: Layout, device: string, name: string, limits: Limit
       ...parseMemoryStat(read(layout.memoryStat), layout),
       diskReadBytes: parseDiskRead(read(layout.diskStat), device, layout.diskRead),
     }),
+    usedBytes: () => Number(read(layout.memoryUsed)),
     dropCache() {
       try {
         writeFileSync(at(layout.reclaim), String(Number.MAX_SAFE_INTEGER))

@@ -16,7 +16,6 @@ const row = (changes: Partial<StreamRow>): StreamRow => ({
   tabs: 2,
   variant: 'read-ahead',
   rounds: 1,
-  ratio: 1,
   diskBytesPerSec: 500e6,
   tpotMs: 100,
   computeMs: 50,
@@ -162,7 +161,7 @@ test('a row tells of the tab that reads longest, and of all tabs what they strea
     devices: [],
     lateness: null,
   })
-  const circumstances = { tabs: 2, variant: 'read-ahead', rounds: 1, ratio: 1, disk: 5 } as const
+  const circumstances = { tabs: 2, variant: 'read-ahead', rounds: 1, diskBytesPerSec: 5 } as const
   const pinned = { ...answer([]), text: 'no' }
   expect(
     streamRow({ ...circumstances, pinned }, answer([stream(30, 10, null), stream(70, 15, 0.5)])),

@@ -12,7 +12,7 @@ const usage = `Usage: npm run bench -- memory [options]
 
   Models that are larger than the memory of the tabs that run them. As root on Linux, browsers are really capped, by
   control groups: memory with the page cache in it, and the disk's speed. Parts:
-    ablation  no read-ahead, read-ahead with k = 1, 2, 4, 8, everything pinned; reading as long as computing
+    ablation  no read-ahead, read-ahead with k = 1, 2, 4, 8, everything pinned; memory for 0.6 of the model
     bound     a token's time beside what reading and computing alone take, with three speeds of the disk
     large     8B on 2 tabs of 1 GB, 32B on 4 of 2 GB, 70B on 4 of 3.5 GB: fetches 5, 20 and 42 GB of made-up weights
     mmap      llama.cpp native with its file mapped, as much memory for weights on both sides
@@ -20,20 +20,22 @@ const usage = `Usage: npm run bench -- memory [options]
 
   --parts P,…    (default all but large)
   --large L,…    of ${largeModels.join(', ')} (default 8b)
-  --gen N        tokens of each answer in ablation, bound and mmap (default 16)
+  --tabs N,…     of 2, 4 in ablation (default both)
+  --gen N        tokens of each answer in ablation, bound and mmap (default 12)
   --json         one object on stdout and nothing else
   --out FILE     the same object into a file
 `
 
 export const memoryCommand: BenchCommand = {
   usage,
-  options: ['parts', 'large', 'gen'],
+  options: ['parts', 'large', 'tabs', 'gen'],
   async run(values, log) {
     const report = await runMemoryBench(
       {
         parts: someOf('parts', values['parts'] ?? 'ablation,bound,mmap,budget', memoryParts),
         large: someOf('large', values['large'] ?? '8b', largeModels),
-        genTokens: counts('gen', values['gen'] ?? '16')[0]!,
+        tabs: counts('tabs', values['tabs'] ?? '2,4'),
+        genTokens: counts('gen', values['gen'] ?? '12')[0]!,
       },
       log,
     )

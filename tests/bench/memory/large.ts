@@ -5,7 +5,7 @@
  */
 import { watchPressure } from '../../cluster/memory-pressure.ts'
 import { openTimerTab, type Lateness } from '../../cluster/timer-tab.ts'
-import { answerOf, plentyBytes, withRoom, type Log } from './room.ts'
+import { plentyBytes, withRoom, type Log } from './room.ts'
 
 export type LargeCase = {
   /** 'synth:SHAPE:TYPE'. */
@@ -51,10 +51,10 @@ export async function measureLarge(
     return await withRoom({ model, tabs, budgetBytes, log }, async (room) => {
       const watch = watchPressure()
       const startMs = performance.now()
-      await room.choose(model)
+      await room.cluster.choose(model)
       const loadMs = performance.now() - startMs
       log(`${model} is ready on ${tabs} tabs after ${(loadMs / 1000).toFixed(0)} s`)
-      const { text, stats, streams, devices, lateness } = await answerOf(room, genTokens, Infinity, timer)
+      const { text, stats, streams, devices, lateness } = await room.answer(genTokens, Infinity, timer)
       const pressure = watch.pressure()
       watch.stop()
       log(`${stats.tpotMs.toFixed(0)} ms per token`)
@@ -71,7 +71,7 @@ export async function measureLarge(
         tpotMs: stats.tpotMs,
         outputTokens: stats.outputTokens,
         peakShare: Math.max(...devices.map((d) => d.peakMemoryBytes / d.budgetBytes)),
-        browserBytes: room.groups.length > 0 ? Math.max(...own) : null,
+        browserBytes: room.cluster.groups.length > 0 ? Math.max(...own) : null,
         pressure,
         lateness: lateness!,
         sameText: pinned && pinned.text === text,
@@ -79,17 +79,16 @@ export async function measureLarge(
       }
 
       async function pinnedAnswer() {
-        for (const group of room.groups) group.limit({ memoryBytes: Infinity })
-        for (const page of room.pages) {
-          await page.evaluate((bytes) => window.hearth.setMemoryBudget(bytes), plentyBytes)
+        const { pages, waitUntilReady } = room.cluster
+        room.lift()
+        await room.setBudget(plentyBytes)
+        for (const page of pages) {
+          await page.waitForFunction(() => window.hearth.state().streaming === null, undefined, {
+            timeout: 0,
+          })
         }
-        await Promise.all(
-          room.pages.map((page) =>
-            page.waitForFunction(() => window.hearth.state().streaming === null, undefined, { timeout: 0 }),
-          ),
-        )
-        await room.waitUntilReady()
-        return answerOf(room, genTokens)
+        await waitUntilReady()
+        return room.answer(genTokens)
       }
     })
   } finally {

@@ -13,7 +13,7 @@ import type { Recipe } from '../../../packages/engine/src/testing/synth/index.ts
 import { findControlGroups, type ControlGroup, type ControlGroups } from '../../cluster/control-groups.ts'
 import { installPeers } from '../peers.ts'
 import { withModel } from '../synth-file.ts'
-import { answerOf, withRoom, type Log } from './room.ts'
+import { withRoom, type Log } from './room.ts'
 
 export type MmapRow = {
   type: Recipe
@@ -97,8 +97,8 @@ async function hearthRun(
     browserBytes: free.ownBytes - free.engineBytes + slackBytes,
   }
   return withRoom({ model, tabs: 1, budgetBytes: null, ...capped, threads, log }, async (room) => {
-    await room.choose(model)
-    const { stats, devices } = await answerOf(room, genTokens)
+    await room.cluster.choose(model)
+    const { stats, devices } = await room.answer(genTokens)
     const { weightBytes, memoryBytes, realResidentBytes } = devices[0]!
     return {
       tpotMs: stats.tpotMs,

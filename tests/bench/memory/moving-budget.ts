@@ -4,7 +4,8 @@
  * @module
  */
 import type { RunningCluster } from '../../cluster/run-cluster.ts'
-import { withModel } from '../synth-file.ts'
+import { modelShapes } from '../../../packages/engine/src/testing/synth/index.ts'
+import { withServedModel } from '../synth-file.ts'
 import { withRoom, type Log } from './room.ts'
 
 export type MovingBudget = {
@@ -23,28 +24,28 @@ const stepMs = 1500
 const settleMs = 3000
 
 export function measureMovingBudget(tokens: number, log: Log): Promise<MovingBudget> {
-  return withModel('Q4_K_M', { contextLength: 512 }, ({ url }) =>
-    withRoom({ model: url, tabs: 2, budgetBytes, log }, async (room) => {
-      await room.choose(url)
+  const shape = { ...modelShapes['hearth-1.1b'], contextLength: 512 }
+  return withServedModel('Q4_K_M', shape, (model) =>
+    withRoom({ model, tabs: 2, budgetBytes, log }, async ({ cluster, lift, setBudget }) => {
+      await cluster.choose(model)
       // The caps must leave room for the larger of the budgets.
-      for (const group of room.groups) group.limit({ memoryBytes: Infinity })
+      lift()
       // One conversation, asked twice, needs no more KV cache the second time.
       const ask = () =>
-        room.chat(0, 'moving-budget', [{ role: 'user', content: 'MEASURE' }], { maxTokens: tokens })
+        cluster.chat(0, 'moving-budget', [{ role: 'user', content: 'MEASURE' }], { maxTokens: tokens })
       const still = await ask()
-      const before = await held(room)
+      const before = await held(cluster)
       let moves = 0
       const moving = ask()
       const isOver = moving.then(() => true)
       while (!(await Promise.race([isOver, pause(stepMs)]))) {
-        await setBudgets(room, budgetBytes * steps[moves % steps.length]!)
+        await setBudget(budgetBytes * steps[moves % steps.length]!)
         moves++
       }
       const moved = await moving
-      await setBudgets(room, budgetBytes)
-      await pause(settleMs)
-      await room.waitUntilReady()
-      const after = await held(room)
+      await setBudget(budgetBytes)
+      await cluster.waitUntilReady()
+      const after = await held(cluster)
       log(`${moves} moves during ${moved.stats.outputTokens} tokens`)
       return {
         tokens: moved.stats.outputTokens,
@@ -59,13 +60,17 @@ export function measureMovingBudget(tokens: number, log: Log): Promise<MovingBud
 
 const pause = (ms: number) => new Promise<false>((resolve) => setTimeout(() => resolve(false), ms))
 
-const setBudgets = (room: RunningCluster, bytes: number) =>
-  Promise.all(room.pages.map((page) => page.evaluate((bytes) => window.hearth.setMemoryBudget(bytes), bytes)))
-
-async function held(room: RunningCluster): Promise<{ memoryBytes: number; realBytes: number | null }> {
-  const devices = await room.figures()
+/** After the browsers gave back what they no longer use. */
+async function held(cluster: RunningCluster): Promise<{ memoryBytes: number; realBytes: number | null }> {
+  for (const page of cluster.pages) {
+    const session = await page.context().newCDPSession(page)
+    await session.send('Memory.simulatePressureNotification', { level: 'critical' })
+    await session.detach()
+  }
+  await pause(settleMs)
+  const devices = await cluster.figures()
   return {
     memoryBytes: devices.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0),
-    realBytes: room.groups.length > 0 ? devices.reduce((sum, d) => sum + d.realResidentBytes!, 0) : null,
+    realBytes: cluster.groups.length > 0 ? devices.reduce((sum, d) => sum + d.realResidentBytes!, 0) : null,
   }
 }

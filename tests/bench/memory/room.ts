@@ -3,12 +3,15 @@
  *
  * @module
  */
+import type { ControlGroup } from '../../cluster/control-groups.ts'
 import { measureAnswer, type AnswerFigures } from '../../cluster/answer-figures.ts'
 import { startCluster, type RunningCluster } from '../../cluster/run-cluster.ts'
 import type { TimerTab } from '../../cluster/timer-tab.ts'
 
 /** What a browser needs beside what its engine holds: 250 MB measured while it answers, up to 350 while it fetches. */
 const usualBrowserBytes = 400e6
+/** For what fluctuates while an answer is measured, and for page cache. */
+const slackBytes = 32e6
 
 /** Enough for every model here: nothing streams. */
 export const plentyBytes = 16e9
@@ -16,7 +19,7 @@ export const plentyBytes = 16e9
 export type Log = (line: string) => void
 
 export type RoomOptions = {
-  /** A file or 'synth:SHAPE:TYPE'. */
+  /** A file, a URL or 'synth:SHAPE:TYPE'. */
   model: string
   tabs: number
   /** Of each tab; its browser is really capped at that and `browserBytes`. Null: everything fits, no cap. */
@@ -28,26 +31,68 @@ export type RoomOptions = {
   log: Log
 }
 
-export async function withRoom<T>(
-  options: RoomOptions,
-  use: (room: RunningCluster) => Promise<T>,
-): Promise<T> {
+export interface Room {
+  readonly cluster: RunningCluster
+  /** Of each tab. */
+  setBudget(bytes: number): Promise<void>
+  /** Lets the browsers have whatever they take. */
+  lift(): void
+  /**
+   * A fresh conversation, behind a short one that fills the slots. Where the browsers are capped, they keep what they
+   * hold meanwhile and next to no page cache, so that what streams comes from the disk.
+   *
+   * @param diskBytesPerSec what each browser gets of its disk
+   */
+  answer(maxTokens: number, diskBytesPerSec?: number, timer?: TimerTab): Promise<AnswerFigures>
+}
+
+export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Promise<T>): Promise<T> {
   const { model, tabs, budgetBytes, readsAhead = true, threads = 1, log } = options
   const { browserBytes = usualBrowserBytes } = options
+  let capBytes = budgetBytes === null ? Infinity : budgetBytes + browserBytes
   const cluster = await startCluster({
     devices: tabs,
     model,
     split: 'even',
-    dtype: 'f16',
+    // f16 rounds at every hop, and there are more hops with more rounds: other words, and nothing wrong.
+    dtype: 'f32',
     threads,
     readsAhead,
     budgetsBytes: [budgetBytes ?? plentyBytes],
-    caps: budgetBytes === null ? {} : { memoryBytes: [budgetBytes + browserBytes] },
+    caps: { memoryBytes: [capBytes] },
     log,
     endsOnSignals: true,
   })
+  const setCaps = (of: (group: ControlGroup) => number) => {
+    for (const group of cluster.groups) group.limit({ memoryBytes: of(group) })
+  }
   try {
-    return await use(cluster)
+    return await use({
+      cluster,
+      async setBudget(bytes) {
+        for (const page of cluster.pages) {
+          await page.evaluate((bytes) => window.hearth.setMemoryBudget(bytes), bytes)
+        }
+      },
+      lift() {
+        capBytes = Infinity
+        setCaps(() => Infinity)
+      },
+      async answer(maxTokens, diskBytesPerSec = Infinity, timer) {
+        const chat = `memory-bench-${asked++}`
+        await cluster.chat(0, `${chat}-warm`, [{ role: 'user', content: prompt }], { maxTokens: 2 })
+        for (const group of cluster.groups) {
+          group.limit({ readBytesPerSec: diskBytesPerSec })
+          group.dropCache()
+        }
+        if (capBytes !== Infinity) setCaps((group) => Math.min(capBytes, group.usedBytes() + slackBytes))
+        try {
+          return await measureAnswer(cluster, chat, prompt, { maxTokens }, timer)
+        } finally {
+          setCaps(() => capBytes)
+        }
+      },
+    })
   } finally {
     await cluster.close()
   }
@@ -55,23 +100,3 @@ export async function withRoom<T>(
 
 const prompt = 'MEASURE'
 let asked = 0
-
-/**
- * A fresh conversation, behind a short one that fills the slots.
- *
- * @param diskBytesPerSec what each browser gets of its disk
- */
-export async function answerOf(
-  room: RunningCluster,
-  maxTokens: number,
-  diskBytesPerSec = Infinity,
-  timer: TimerTab | null = null,
-): Promise<AnswerFigures> {
-  for (const group of room.groups) {
-    group.limit({ readBytesPerSec: diskBytesPerSec })
-    group.dropCache()
-  }
-  const chat = `memory-bench-${asked++}`
-  await room.chat(0, `${chat}-warm`, [{ role: 'user', content: prompt }], { maxTokens: 2 })
-  return measureAnswer(room, chat, prompt, { maxTokens }, timer)
-}

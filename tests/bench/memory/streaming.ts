@@ -5,17 +5,16 @@
  * @module
  */
 import type { AnswerFigures } from '../../cluster/answer-figures.ts'
-import type { RunningCluster } from '../../cluster/run-cluster.ts'
-import { withModel } from '../synth-file.ts'
-import { answerOf, withRoom, type Log } from './room.ts'
+import { modelShapes, type ModelShape } from '../../../packages/engine/src/testing/synth/index.ts'
+import { withServedModel } from '../synth-file.ts'
+import { withRoom, type Log, type Room } from './room.ts'
 
 export type StreamRow = {
   tabs: number
   variant: 'pinned' | 'no read-ahead' | 'read-ahead'
   /** Trips round the ring per token. */
   rounds: number
-  /** Reading as a share of computing, which the disk's cap was chosen for; null where nothing streams. */
-  ratio: number | null
+  /** What each tab really got of its disk at most; null where nothing streams. */
   diskBytesPerSec: number | null
   tpotMs: number
   /** With everything pinned. */
@@ -39,16 +38,23 @@ export type StreamRow = {
 
 export type StreamCase = {
   tabs: number
-  budgetBytes: number
-  /** Disk caps to measure under, as reading ÷ computing. */
-  ratios: readonly number[]
+  /** Of what weights and KV cache take, how much the tabs together offer. */
+  share: number
+  /** Of each tab: so fast, or as fast as makes reading so many times as long as computing. */
+  disk: readonly ({ bytesPerSec: number } | { ratio: number })[]
   rounds: readonly number[]
 }
 
 export type StreamOptions = { genTokens: number; log: Log }
 
-/** Positions are few, so that budgets go into weights. */
-const shape = { contextLength: 512 }
+/** Many thin layers, as large models have them: 1.8 GB in all. Positions are few, so that budgets go into weights. */
+const shape: ModelShape = {
+  ...modelShapes['hearth-1.1b'],
+  nLayers: 64,
+  ffnDim: 5632,
+  nKvHeads: 4,
+  contextLength: 512,
+}
 const type = 'Q4_K_M'
 
 /** Every case with everything pinned, without and with read-ahead. */
@@ -56,49 +62,60 @@ export function measureStreaming(
   cases: readonly StreamCase[],
   { genTokens, log }: StreamOptions,
 ): Promise<StreamRow[]> {
-  return withModel(type, shape, async ({ url }) => {
+  return withServedModel(type, shape, async (model) => {
     const rows: StreamRow[] = []
-    for (const { tabs, budgetBytes, ratios, rounds } of cases) {
-      const pinned = await withRoom({ model: url, tabs, budgetBytes: null, log }, async (room) => {
-        await room.choose(url, 1)
-        return answerOf(room, genTokens)
-      })
+    const add = (row: StreamRow) => {
+      rows.push(row)
+      log(rowText(row))
+    }
+    for (const { tabs, share, disk, rounds } of cases) {
+      const { pinned, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, pinnedAnswer)
       const base = { tabs, pinned }
-      rows.push(streamRow({ ...base, variant: 'pinned', rounds: 1, ratio: null, disk: null }, pinned))
-      log(rowText(rows.at(-1)!))
+      add(streamRow({ ...base, variant: 'pinned', rounds: 1, diskBytesPerSec: null }, pinned))
+      const budgetBytes = (share * needBytes) / tabs
       for (const readsAhead of [false, true]) {
         const variant = readsAhead ? 'read-ahead' : 'no read-ahead'
-        const options = { model: url, tabs, budgetBytes, readsAhead, log }
-        await withRoom(options, async (room) => {
+        await withRoom({ model, tabs, budgetBytes, readsAhead, log }, async (room) => {
           for (const k of readsAhead ? rounds : rounds.slice(0, 1)) {
-            await room.choose(url, k)
-            for (const ratio of ratios) {
-              const disk = (1000 * (await longestRead(room))) / (ratio * pinned.stats.tpotMs)
-              const answer = await answerOf(room, genTokens, disk)
-              rows.push(streamRow({ ...base, variant, rounds: k, ratio, disk }, answer))
-              log(rowText(rows.at(-1)!))
+            await room.cluster.choose(model, k)
+            for (const speed of disk) {
+              const diskBytesPerSec =
+                'ratio' in speed
+                  ? (1000 * (await longestRead(room))) / (speed.ratio * pinned.stats.tpotMs)
+                  : speed.bytesPerSec
+              const answer = await room.answer(genTokens, diskBytesPerSec)
+              add(streamRow({ ...base, variant, rounds: k, diskBytesPerSec }, answer))
             }
           }
         })
       }
     }
     return rows
+
+    async function pinnedAnswer(room: Room) {
+      const { rounds, windows } = await room.cluster.choose(model, 1)
+      const pinned = await room.answer(genTokens)
+      const weightBytes = pinned.devices.reduce((sum, device) => sum + device.weightBytes, 0)
+      const { kvBytesPerPosition, contextLength } = (await room.cluster.state(0)).room!.choice!.profile
+      const kvBytes = shape.nLayers * kvBytesPerPosition * contextLength
+      log(`${windows.length} windows in ${rounds} rounds, ${Math.round(weightBytes / 1e6)} MB of weights`)
+      return { pinned, needBytes: weightBytes + kvBytes }
+    }
   })
 }
 
 /** Bytes per token of the tab that reads most. */
-async function longestRead(room: RunningCluster): Promise<number> {
-  const figures = await room.figures()
+async function longestRead({ cluster }: Room): Promise<number> {
+  const figures = await cluster.figures()
   return Math.max(...figures.map(({ streamedLayerBytes }) => streamedLayerBytes))
 }
 
-export type Circumstances = Pick<StreamRow, 'tabs' | 'variant' | 'rounds' | 'ratio'> & {
-  disk: number | null
+export type Circumstances = Pick<StreamRow, 'tabs' | 'variant' | 'rounds' | 'diskBytesPerSec'> & {
   pinned: AnswerFigures
 }
 
 export function streamRow(
-  { pinned, disk, ...circumstances }: Circumstances,
+  { pinned, ...circumstances }: Circumstances,
   { text, stats, streams, devices }: AnswerFigures,
 ): StreamRow {
   const longest = streams.reduce((a, b) => (b.readingMsPerToken > a.readingMsPerToken ? b : a))
@@ -109,7 +126,6 @@ export function streamRow(
   const cold = streams.flatMap(({ coldShare }) => (coldShare === null ? [] : [coldShare]))
   return {
     ...circumstances,
-    diskBytesPerSec: disk,
     tpotMs: stats.tpotMs,
     computeMs: pinned.stats.tpotMs,
     readMsPerToken: longest.readingMsPerToken,
@@ -124,5 +140,5 @@ export function streamRow(
 }
 
 const rowText = (row: StreamRow) =>
-  `${row.tabs} tabs, ${row.variant}, k = ${row.rounds}, reading ÷ computing ${row.ratio ?? 0}: ` +
+  `${row.tabs} tabs, ${row.variant}, k = ${row.rounds}, disk ${Math.round((row.diskBytesPerSec ?? 0) / 1e6)} MB/s: ` +
   `${row.tpotMs.toFixed(1)} ms per token, read ${row.readMsPerToken.toFixed(1)}, waited ${row.waitedMsPerToken.toFixed(1)}`
