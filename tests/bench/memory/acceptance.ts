@@ -30,7 +30,7 @@ const memoryTolerance = 0.02
 export function verdicts({ ablation, bound, large, mmap, budget }: MemoryMeasured): Verdict[] {
   return [
     ...judgeAblation(ablation),
-    ...bound.flatMap(judgeBound),
+    ...[...ablation, ...bound].flatMap(judgeBound),
     ...judgeTabs([...ablation, ...bound]),
     ...large.flatMap(judgeLarge),
     ...mmap.rows.flatMap(({ times, hearthTpotMs, llamaTpotMs }) => {
@@ -68,7 +68,7 @@ export const boundMs = ({ readMsPerToken, computeMs }: Pick<StreamRow, 'readMsPe
 
 function judgeBound(row: StreamRow): Verdict[] {
   if (row.variant !== 'read-ahead') return []
-  const where = `k = ${row.rounds}, reading ÷ computing ${(row.readMsPerToken / row.computeMs).toFixed(2)}`
+  const where = `${row.tabs} tabs, k = ${row.rounds}, reading ÷ computing ${(row.readMsPerToken / row.computeMs).toFixed(2)}`
   return [
     atMost(`ms per token ÷ the longer of both: ${where}`, row.tpotMs / boundMs(row), mostTpotPerBound),
     ...(row.hiddenShare !== null && row.computeMs > row.readMsPerToken

@@ -51,7 +51,7 @@ export async function measureLarge(
     return await withRoom({ model, tabs, budgetBytes, log }, async (room) => {
       const watch = watchPressure()
       const startMs = performance.now()
-      await room.cluster.choose(model)
+      await room.choose()
       const loadMs = performance.now() - startMs
       log(`${model} is ready on ${tabs} tabs after ${(loadMs / 1000).toFixed(0)} s`)
       const { text, stats, streams, devices, lateness } = await room.answer(genTokens, Infinity, timer)

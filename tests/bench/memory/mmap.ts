@@ -97,7 +97,7 @@ async function hearthRun(
     browserBytes: free.ownBytes - free.engineBytes + slackBytes,
   }
   return withRoom({ model, tabs: 1, budgetBytes: null, ...capped, threads, log }, async (room) => {
-    await room.cluster.choose(model)
+    await room.choose()
     const { stats, devices } = await room.answer(genTokens)
     const { weightBytes, memoryBytes, realResidentBytes } = devices[0]!
     return {

@@ -26,8 +26,8 @@ const settleMs = 3000
 export function measureMovingBudget(tokens: number, log: Log): Promise<MovingBudget> {
   const shape = { ...modelShapes['hearth-1.1b'], contextLength: 512 }
   return withServedModel('Q4_K_M', shape, (model) =>
-    withRoom({ model, tabs: 2, budgetBytes, log }, async ({ cluster, lift, setBudget }) => {
-      await cluster.choose(model)
+    withRoom({ model, tabs: 2, budgetBytes, log }, async ({ cluster, choose, lift, setBudget }) => {
+      await choose()
       // The caps must leave room for the larger of the budgets.
       lift()
       // One conversation, asked twice, needs no more KV cache the second time.

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Plan } from '@hearth/halda'
 import type { ControlGroup } from '../../cluster/control-groups.ts'
 import { measureAnswer, type AnswerFigures } from '../../cluster/answer-figures.ts'
 import { startCluster, type RunningCluster } from '../../cluster/run-cluster.ts'
@@ -33,6 +34,8 @@ export type RoomOptions = {
 
 export interface Room {
   readonly cluster: RunningCluster
+  /** Uncapped where this is not the first plan: WASM memory does not shrink before the next layers are loaded. */
+  choose(rounds?: number): Promise<Plan>
   /** Of each tab. */
   setBudget(bytes: number): Promise<void>
   /** Lets the browsers have whatever they take. */
@@ -67,8 +70,14 @@ export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Pro
     for (const group of cluster.groups) group.limit({ memoryBytes: of(group) })
   }
   try {
+    let planned = false
     return await use({
       cluster,
+      async choose(rounds) {
+        if (planned) setCaps(() => Infinity)
+        planned = true
+        return cluster.choose(model, rounds)
+      },
       async setBudget(bytes) {
         for (const page of cluster.pages) {
           await page.evaluate((bytes) => window.hearth.setMemoryBudget(bytes), bytes)
@@ -85,7 +94,7 @@ export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Pro
           group.limit({ readBytesPerSec: diskBytesPerSec })
           group.dropCache()
         }
-        if (capBytes !== Infinity) setCaps((group) => Math.min(capBytes, group.usedBytes() + slackBytes))
+        if (capBytes !== Infinity) setCaps((group) => group.usedBytes() + slackBytes)
         try {
           return await measureAnswer(cluster, chat, prompt, { maxTokens }, timer)
         } finally {

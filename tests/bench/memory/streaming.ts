@@ -38,7 +38,7 @@ export type StreamRow = {
 
 export type StreamCase = {
   tabs: number
-  /** Of what weights and KV cache take, how much the tabs together offer. */
+  /** Of what the largest part of the model takes, KV cache included, how much each tab offers. */
   share: number
   /** Of each tab: so fast, or as fast as makes reading so many times as long as computing. */
   disk: readonly ({ bytesPerSec: number } | { ratio: number })[]
@@ -47,11 +47,11 @@ export type StreamCase = {
 
 export type StreamOptions = { genTokens: number; log: Log }
 
-/** Many thin layers, as large models have them: 1.8 GB in all. Positions are few, so that budgets go into weights. */
+/** Many thin layers, as large models have them: 1.7 GB in all. Positions are few, so that budgets go into weights. */
 const shape: ModelShape = {
   ...modelShapes['hearth-1.1b'],
-  nLayers: 64,
-  ffnDim: 5632,
+  nLayers: 96,
+  ffnDim: 2816,
   nKvHeads: 4,
   contextLength: 512,
 }
@@ -72,12 +72,12 @@ export function measureStreaming(
       const { pinned, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, pinnedAnswer)
       const base = { tabs, pinned }
       add(streamRow({ ...base, variant: 'pinned', rounds: 1, diskBytesPerSec: null }, pinned))
-      const budgetBytes = (share * needBytes) / tabs
+      const budgetBytes = share * needBytes
       for (const readsAhead of [false, true]) {
         const variant = readsAhead ? 'read-ahead' : 'no read-ahead'
         await withRoom({ model, tabs, budgetBytes, readsAhead, log }, async (room) => {
           for (const k of readsAhead ? rounds : rounds.slice(0, 1)) {
-            await room.cluster.choose(model, k)
+            await room.choose(k)
             for (const speed of disk) {
               const diskBytesPerSec =
                 'ratio' in speed
@@ -93,13 +93,13 @@ export function measureStreaming(
     return rows
 
     async function pinnedAnswer(room: Room) {
-      const { rounds, windows } = await room.cluster.choose(model, 1)
+      await room.choose(1)
       const pinned = await room.answer(genTokens)
-      const weightBytes = pinned.devices.reduce((sum, device) => sum + device.weightBytes, 0)
       const { kvBytesPerPosition, contextLength } = (await room.cluster.state(0)).room!.choice!.profile
-      const kvBytes = shape.nLayers * kvBytesPerPosition * contextLength
-      log(`${windows.length} windows in ${rounds} rounds, ${Math.round(weightBytes / 1e6)} MB of weights`)
-      return { pinned, needBytes: weightBytes + kvBytes }
+      const needs = pinned.devices.map(
+        ({ weightBytes, layers }) => weightBytes + layers * kvBytesPerPosition * contextLength,
+      )
+      return { pinned, needBytes: Math.max(...needs) }
     }
   })
 }
