@@ -95,9 +95,12 @@ export function measureStreaming(
     async function pinnedAnswer(room: Room) {
       await room.choose(1)
       const pinned = await room.answer(genTokens)
-      const { kvBytesPerPosition, contextLength } = (await room.cluster.state(0)).room!.choice!.profile
+      const { choice } = (await room.cluster.state(0)).room!
+      const { kvBytesPerPosition, contextLength, embeddingBytes } = choice!.profile
       const needs = pinned.devices.map(
-        ({ weightBytes, layers }) => weightBytes + layers * kvBytesPerPosition * contextLength,
+        ({ weightBytes, layers, head }) =>
+          // The embedding is read row by row where memory is short.
+          weightBytes + layers * kvBytesPerPosition * contextLength - (head ? embeddingBytes : 0),
       )
       return { pinned, needBytes: Math.max(...needs) }
     }
