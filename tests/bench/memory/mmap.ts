@@ -14,6 +14,7 @@ import { findControlGroups, type ControlGroup, type ControlGroups } from '../../
 import { installPeers } from '../peers.ts'
 import { withModel } from '../synth-file.ts'
 import { withRoom, type Log } from './room.ts'
+import { thinShape } from './thin-shape.ts'
 
 export type MmapRow = {
   type: Recipe
@@ -49,7 +50,7 @@ export async function measureMmap(options: MmapOptions): Promise<MmapReport> {
   if (typeof groups === 'string') return { rows: [], missing: groups }
   const { nativeMissing } = await installPeers(log)
   if (nativeMissing !== null) return { rows: [], missing: nativeMissing }
-  return withModel(type, { contextLength: 512 }, async ({ file }) => {
+  return withModel(type, thinShape, async ({ file }) => {
     const hearth = await hearthRun(file, options)
     const llama = await llamaRun(groups, file, options)
     log(`uncapped: Hearth ${said(hearth)}, llama.cpp ${said(llama)}`)
@@ -76,8 +77,7 @@ export async function measureMmap(options: MmapOptions): Promise<MmapReport> {
 
 type Run = { tpotMs: number | null; ownBytes: number }
 
-const said = ({ tpotMs, ownBytes }: Run) =>
-  `${tpotMs === null ? 'was killed' : `${tpotMs.toFixed(0)} ms per token`}, ${Math.round(ownBytes / 1e6)} MB of its own`
+const said = ({ tpotMs }: Run) => (tpotMs === null ? 'was killed' : `${tpotMs.toFixed(0)} ms per token`)
 
 type HearthRun = Run & {
   weightBytes: number

@@ -5,9 +5,9 @@
  * @module
  */
 import type { AnswerFigures } from '../../cluster/answer-figures.ts'
-import { modelShapes, type ModelShape } from '../../../packages/engine/src/testing/synth/index.ts'
 import { withServedModel } from '../synth-file.ts'
 import { withRoom, type Log, type Room } from './room.ts'
+import { thinShape } from './thin-shape.ts'
 
 export type StreamRow = {
   tabs: number
@@ -47,14 +47,6 @@ export type StreamCase = {
 
 export type StreamOptions = { genTokens: number; log: Log }
 
-/** Many thin layers, as large models have them: 1.7 GB in all. Positions are few, so that budgets go into weights. */
-const shape: ModelShape = {
-  ...modelShapes['hearth-1.1b'],
-  nLayers: 96,
-  ffnDim: 2816,
-  nKvHeads: 4,
-  contextLength: 512,
-}
 const type = 'Q4_K_M'
 
 /** Every case with everything pinned, without and with read-ahead. */
@@ -62,7 +54,7 @@ export function measureStreaming(
   cases: readonly StreamCase[],
   { genTokens, log }: StreamOptions,
 ): Promise<StreamRow[]> {
-  return withServedModel(type, shape, async (model) => {
+  return withServedModel(type, thinShape, async (model) => {
     const rows: StreamRow[] = []
     const add = (row: StreamRow) => {
       rows.push(row)

@@ -1,0 +1,15 @@
+/**
+ * A model of many thin layers, as large models have them beside their size, and yet small enough to try often: 1.6 B
+ * weights. Positions are few, so that budgets go into weights.
+ *
+ * @module
+ */
+import { modelShapes, type ModelShape } from '../../../packages/engine/src/testing/synth/index.ts'
+
+export const thinShape: ModelShape = {
+  ...modelShapes['hearth-1.1b'],
+  nLayers: 96,
+  ffnDim: 2816,
+  nKvHeads: 4,
+  contextLength: 512,
+}
