@@ -20,6 +20,8 @@ export type PredictionRow = {
   measuredMs: number
   /** Predicted ÷ measured − 1. */
   error: number
+  /** Of each tab, as it tells; of stores that nothing streams from, too. */
+  readBytesPerSec: number[]
   /** What the prediction is made of, all tabs together. */
   computeMs: number
   outputMs: number
@@ -101,7 +103,10 @@ const startTabs = (chosen: PredictionCase, model: string, log: (line: string) =>
 
 let asked = 0
 
-/** A short answer comes first: it fills the slots, and a store is measured as it reads. */
+/** A device tells how fast it read a while after it last did. */
+const tellingMs = 1500
+
+/** A short answer comes first, so that slots are full and stores are measured as they are read. */
 export async function predictAndMeasure(
   cluster: RunningCluster,
   plan: Plan,
@@ -109,10 +114,11 @@ export async function predictAndMeasure(
 ): Promise<Omit<PredictionRow, 'case' | 'diskBytesPerSec'>> {
   const chat = `halda-bench-${asked++}`
   await cluster.chat(0, `${chat}-warm`, prompt, { maxTokens: 8 })
-  const { stats } = await cluster.chat(0, chat, prompt, { maxTokens: genTokens })
+  await new Promise((resolve) => setTimeout(resolve, tellingMs))
   const { room } = await cluster.state(0)
   const profiles = room!.devices.flatMap(({ profile }): DeviceProfile[] => (profile ? [profile] : []))
   const model = room!.choice!.profile
+  const { stats } = await cluster.chat(0, chat, prompt, { maxTokens: genTokens })
   const positions = stats.promptTokens + stats.outputTokens / 2
   const cost = planCost(plan, profiles, model, { positions })
   const total = (of: (part: (typeof cost.devices)[number]) => number) =>
@@ -126,6 +132,7 @@ export async function predictAndMeasure(
     predictedMs,
     measuredMs: stats.tpotMs,
     error: predictedMs / stats.tpotMs - 1,
+    readBytesPerSec: profiles.map(({ diskReadBytesPerSec }) => diskReadBytesPerSec),
     computeMs: total((part) => part.computeNs) / 1e6,
     outputMs: total((part) => part.outputNs) / 1e6,
     hopMs: total((part) => part.hopNs) / 1e6,
