@@ -391,19 +391,6 @@ describe('a household of devices', () => {
     }
   })
 
-  it('has the memory of conversations for the layers of the next plan', async () => {
-    const house = await createHousehold([alice, bob], 850_000)
-    house.plan(1, bob, [
-      [alice, 1],
-      [bob, 5],
-    ])
-    await house.ready(alice, bob)
-    for (let i = 1; i <= 6; i++) await house.ask(bob, question, `chat-000${i}`)
-    house.plan(2, alice, [[alice, nLayers]])
-    await house.ready(alice)
-    expect((await house.ask(alice)).end).toMatchObject({ type: 'done' })
-  })
-
   it('lets go of its layers when there is no plan any more, and takes them from its store for the next', async () => {
     const house = await createHousehold([alice])
     const { memoryBytes } = house.member(alice)
