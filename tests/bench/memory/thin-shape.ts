@@ -1,5 +1,5 @@
 /**
- * A model of many thin layers, as large models have them beside their size, and yet small enough to try often: 1.6 B
+ * A model of many thin layers, as large models have them beside their size, and yet small enough to try often: 2.7 B
  * weights. Positions are few, so that budgets go into weights.
  *
  * @module
