@@ -21,6 +21,17 @@ describe('a reader that is measured', () => {
     expect(reader.stats()).toEqual({ readBytes: 100, readingMs: 70 })
   })
 
+  it('tells its rate while one read follows another without a pause', async () => {
+    const reader = createMeasuredReader({ read: (_, into) => after(into().length), close() {} })
+    const first = reader.read(name, bytes(30))
+    const second = reader.read(name, bytes(50))
+    await vi.advanceTimersByTimeAsync(40)
+    await first
+    expect(reader.stats()).toEqual({ readBytes: 30, readingMs: 30 })
+    await vi.advanceTimersByTimeAsync(1000)
+    await second
+  })
+
   it('counts the time of a read that failed, and none of its bytes', async () => {
     const read = () => after(10).then(() => Promise.reject(new Error('torn')))
     const reader = createMeasuredReader({ read, close() {} })

@@ -9,7 +9,7 @@ import type { ShardReader } from './shard-reader.ts'
 export type ReaderStats = {
   /** Of reads that came to their end. */
   readBytes: number
-  /** Time in which at least one read was under way. */
+  /** Time in which at least one read was under way, until the last one ended: a rate is right while another runs. */
   readingMs: number
 }
 
@@ -27,7 +27,10 @@ export function createMeasuredReader(reader: ShardReader): MeasuredReader {
         await reader.read(from, into, signal)
         readBytes += into().length
       } finally {
-        if (--underWay === 0) readingMs += performance.now() - sinceMs
+        const nowMs = performance.now()
+        readingMs += nowMs - sinceMs
+        sinceMs = nowMs
+        underWay--
       }
     },
     close: () => reader.close(),
