@@ -33,6 +33,8 @@ const pieceBytes = 8 * 1024 * 1024
 export function createInlineReader(store: ShardStore, limitBytesPerSec = Infinity): ShardReader {
   // Opening a file for each read is several times slower than reading it (measured by webai-at-home: 7.8×).
   const handles = new Map<string, Promise<ReadHandle>>()
+  /** When a disk so slow would be done with what was read; small reads add up. */
+  let doneMs = 0
 
   function open({ model, file }: FileName): Promise<ReadHandle> {
     const key = `${model}/${file}`
@@ -47,13 +49,13 @@ export function createInlineReader(store: ShardStore, limitBytesPerSec = Infinit
   return {
     async read(from, into, signal) {
       const handle = await open(from)
-      const startMs = performance.now()
+      doneMs = Math.max(doneMs, performance.now())
       const { length } = into()
       for (let at = 0; at < length; at += pieceBytes) {
         if (signal?.aborted) throw new EngineError('aborted', `${from.file} was not read to its end.`)
         handle.read(into().subarray(at, at + pieceBytes), from.offset + at)
-        const read = Math.min(at + pieceBytes, length)
-        const aheadMs = (read / limitBytesPerSec) * 1000 - (performance.now() - startMs)
+        doneMs += (Math.min(pieceBytes, length - at) / limitBytesPerSec) * 1000
+        const aheadMs = doneMs - performance.now()
         if (aheadMs > 1) await new Promise((resolve) => setTimeout(resolve, aheadMs))
         else await breathe()
       }
