@@ -39,7 +39,7 @@ function open(damage: (bytes: Uint8Array) => void = () => {}) {
 
 async function read(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const all: Uint8Array[] = []
-  for await (const piece of pieces) all.push(piece)
+  for await (const piece of pieces) all.push(piece.slice())
   return Buffer.concat(all)
 }
 
