@@ -243,7 +243,9 @@ test('models that come and go leave no memory behind', async () => {
 test('too little memory is said with the numbers, and more memory makes a plan again', async () => {
   const budgetBytes = (await stateOf(charlie)).memoryBudgetBytes
   await charlie.evaluate(() => window.hearth.setMemoryBudget(1_000_000))
-  expect(await readinessBecomes(alice, 'no-plan', 15_000)).toMatch(/takes [\d.]+ MB and it offers 1\.0 MB/)
+  expect(await readinessBecomes(alice, 'no-plan', 15_000)).toMatch(
+    /takes at least [\d.]+ MB and it offers 1\.0 MB/,
+  )
   await charlie.evaluate((bytes) => window.hearth.setMemoryBudget(bytes), budgetBytes)
   await ready(...cluster.pages)
 })
