@@ -89,7 +89,7 @@ function comparisonInWords(predictedMs: number, ms: number, answers: readonly nu
   const last =
     answers.length === 1
       ? `The last answer took ${msDigits(ms)} ms`
-      : `The last ${answers.length} answers took ${msDigits(ms)} ms, the middle one of ${answers.map(msDigits).join(', ')}`
+      : `The last ${answers.length} answers took ${answers.map(msDigits).join(', ')} ms`
   const ratio = ms / predictedMs
   if (Math.abs(ratio - 1) <= near) return `${last}: as expected.`
   return ratio > 1
