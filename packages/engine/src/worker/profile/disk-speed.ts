@@ -9,6 +9,7 @@ import type { Backend } from '../../backend/backend.ts'
 import { toEngineError } from '../../errors.ts'
 import type { ShardReader } from '../../store/shard-reader.ts'
 import type { ShardStore } from '../../store/shard-store.ts'
+import { median } from './median.ts'
 
 /** A layer of a model of 1 B weights in four bits, or a quarter of one of 8 B. */
 const layerBytes = 32 * 2 ** 20
@@ -70,7 +71,7 @@ async function measureWith(
       return { diskReadBytesPerSec: perSec(byteLength / pieceShare, pieceMs), diskWriteBytesPerSec }
     const timesMs: number[] = []
     for (let i = 0; i < reads; i++) timesMs.push(await read(byteLength))
-    const medianMs = timesMs.toSorted((a, b) => a - b)[reads >> 1]!
+    const medianMs = median(timesMs)
     return { diskReadBytesPerSec: perSec(byteLength, medianMs), diskWriteBytesPerSec }
   } finally {
     end()

@@ -14,6 +14,7 @@ import { measureLayerCosts, type LayerCosts } from './layer-costs.ts'
 import { isWeightType, shapeOf, usualShape } from './layer-shape.ts'
 import { measureProducts, type ProductRates } from './product-rates.ts'
 import { steadyTimeMs } from './steady-time.ts'
+import { median } from './median.ts'
 
 export type ComputeSpeed = ProductRates & LayerCosts & { headFixedMs: number }
 
@@ -75,7 +76,7 @@ async function measureHead(backend: Backend): Promise<number> {
       await breathe()
       turnsMs.push(performance.now() - startMs)
     }
-    return embedMs + turnsMs.toSorted((a, b) => a - b)[turns >> 1]!
+    return embedMs + median(turnsMs)
   } finally {
     x.free()
     region.free()

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DeviceProfile, Slowdown } from '@hearth/halda'
+import { median } from './median.ts'
 
 /** What the page sees of its device. */
 export type Conditions = {
@@ -74,7 +75,7 @@ export function createHeat(nowMs: () => number = () => performance.now()) {
       notedAtMs = nowMs()
       sample.push(layerMs)
       if (sample.length < sampleTokens) return
-      latestMs = sample.toSorted((a, b) => a - b)[sampleTokens >> 1]!
+      latestMs = median(sample)
       fastestMs = Math.min(fastestMs, latestMs)
       sample = []
     },

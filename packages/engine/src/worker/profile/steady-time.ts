@@ -8,6 +8,7 @@
  * @module
  */
 import { breathe } from '../../breathe.ts'
+import { median } from './median.ts'
 
 const roundMs = 20
 /** What a round must gain for another to follow. */
@@ -40,5 +41,5 @@ function roundMedianMs(work: () => void): number {
     timesMs.push(afterMs - nowMs)
     nowMs = afterMs
   } while (nowMs - startMs < roundMs)
-  return timesMs.toSorted((a, b) => a - b)[timesMs.length >> 1]!
+  return median(timesMs)
 }
