@@ -86,5 +86,5 @@ export async function comparePlanners(trials = 500): Promise<Rivalry[]> {
   return rivals
 }
 
-const median = (values: readonly number[]): number =>
+export const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0

@@ -9,6 +9,8 @@ export {
   leastSlots,
   outputPieceCount,
   type Residency,
+  largestBytes,
+  sumBytes,
 } from './residency.ts'
 export { planExact } from './solve-exact.ts'
 export { planManual, type ManualRequest } from './solve-manual.ts'

@@ -45,11 +45,11 @@ export function chooseResidency<Unit extends { readonly byteLength: number }>(
     return { pinned: units, streamed: [], slots: 0, slotBytes: 0, holdsEmbedding }
   }
   // So many stream at least, even if all were as large as the largest.
-  const missing = leastSlots + Math.ceil((totalBytes - budgetBytes) / largest(units))
+  const missing = leastSlots + Math.ceil((totalBytes - budgetBytes) / largestBytes(units))
   for (let count = missing; count <= units.length; count++) {
     const pinned = units.filter((_, i) => !isOneOf(count, units.length, i))
     const streamed = units.filter((_, i) => isOneOf(count, units.length, i))
-    const slotBytes = largest(streamed)
+    const slotBytes = largestBytes(streamed)
     if (sumBytes(pinned) + leastSlots * slotBytes > budgetBytes) continue
     return { pinned, streamed, slots: leastSlots, slotBytes, holdsEmbedding: embeddingBytes === 0 }
   }
@@ -62,14 +62,14 @@ export const isOneOf = (count: number, length: number, i: number): boolean =>
 
 /** With this budget {@link chooseResidency} has an answer. */
 export const leastResidentBytes = (units: readonly { readonly byteLength: number }[]): number =>
-  Math.min(sumBytes(units), leastSlots * largest(units))
+  Math.min(sumBytes(units), leastSlots * largestBytes(units))
 
 /** In how many pieces of about equal size the output matrix runs: none is larger than the largest layer of the model. */
 export const outputPieceCount = (outputBytes: number, largestLayerBytes: number): number =>
   Math.max(1, Math.ceil(outputBytes / largestLayerBytes))
 
-const sumBytes = (units: readonly { readonly byteLength: number }[]) =>
+export const sumBytes = (units: readonly { readonly byteLength: number }[]) =>
   units.reduce((total, { byteLength }) => total + byteLength, 0)
 
-const largest = (units: readonly { readonly byteLength: number }[]) =>
+export const largestBytes = (units: readonly { readonly byteLength: number }[]) =>
   units.reduce((most, { byteLength }) => Math.max(most, byteLength), 0)

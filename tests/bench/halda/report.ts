@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Rivalry, SolverTime } from '../../../packages/halda/src/bench.ts'
+import { median, type Rivalry, type SolverTime } from '../../../packages/halda/src/bench.ts'
 import { figure, table } from '../tables.ts'
 import type { PredictionRow } from './predictions.ts'
 
@@ -83,7 +83,5 @@ const predictionTable = (rows: readonly PredictionRow[]): string =>
     ]),
   )
 
-export function medianError(rows: readonly PredictionRow[]): string {
-  const errors = rows.map(({ error }) => Math.abs(error)).toSorted((a, b) => a - b)
-  return (100 * (errors[errors.length >> 1] ?? 0)).toFixed(1)
-}
+const medianError = (rows: readonly PredictionRow[]): string =>
+  (100 * median(rows.map(({ error }) => Math.abs(error)))).toFixed(1)

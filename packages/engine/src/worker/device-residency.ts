@@ -3,9 +3,17 @@
  *
  * @module
  */
-import { chooseResidency, isOneOf, leastResidentBytes, leastSlots, type Residency } from '@hearth/halda'
+import {
+  chooseResidency,
+  isOneOf,
+  largestBytes,
+  leastResidentBytes,
+  leastSlots,
+  sumBytes,
+  type Residency,
+} from '@hearth/halda'
 import { EngineError } from '../errors.ts'
-import { sumBytes, type Unit } from './units.ts'
+import type { Unit } from './units.ts'
 
 /** What a device has to fit into its budget. */
 export type Need = {
@@ -54,7 +62,7 @@ export function givenBack(need: Need, from: Residency<Unit>, bytes: number): Res
     const kept = new Set(from.pinned.filter((_, i) => !isOneOf(count, from.pinned.length, i)))
     const streamed = need.units.filter((unit) => !kept.has(unit))
     const slots = streamed.length === 0 ? 0 : leastSlots
-    const slotBytes = Math.max(0, ...streamed.map(({ byteLength }) => byteLength))
+    const slotBytes = largestBytes(streamed)
     const less = { pinned: [...kept], streamed, slots, slotBytes, holdsEmbedding }
     if (residentBytes(need, less) <= mostBytes) return less
   }

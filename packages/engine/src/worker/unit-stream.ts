@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { Residency } from '@hearth/halda'
+import { sumBytes, type Residency } from '@hearth/halda'
 import type { Backend, Region } from '../backend/backend.ts'
 import type { WeightStream } from '../model/weight-stream.ts'
 import { createMeasuredReader } from '../store/measured-reader.ts'
 import type { ShardReader } from '../store/shard-reader.ts'
 import { createReadAhead, type ReadAhead, type ReadAheadStats } from './read-ahead.ts'
-import { sumBytes, type Unit } from './units.ts'
+import type { Unit } from './units.ts'
 
 export type UnitStreamOptions = {
   backend: Backend

@@ -36,6 +36,3 @@ export function allUnits(
 export function unitsOf(units: readonly Unit[], nLayers: number, { layers, head }: Holding): Unit[] {
   return [...layers.map((layer) => units[layer]!), ...(head ? units.slice(nLayers) : [])]
 }
-
-export const sumBytes = (things: readonly { readonly byteLength: number }[]): number =>
-  things.reduce((total, { byteLength }) => total + byteLength, 0)

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Residency } from '@hearth/halda'
+import { sumBytes, type Residency } from '@hearth/halda'
 import type { Backend, Region } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
 import { outputPieces, tensorOf } from '../gguf/output-pieces.ts'
@@ -22,7 +22,7 @@ import type { OpenModel } from './open-model.ts'
 import { createPromptChunk } from './prompt-chunk.ts'
 import { createShardFetcher, type Fetching } from './shard-fetcher.ts'
 import { createUnitStream, type UnitStream } from './unit-stream.ts'
-import { allUnits, sumBytes, unitsOf, type Holding, type Unit } from './units.ts'
+import { allUnits, unitsOf, type Holding, type Unit } from './units.ts'
 
 export type HolderOptions = {
   model: OpenModel
