@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Browser, Page } from 'playwright'
+import type { Browser } from 'playwright'
+import { inWorker } from '../browser/in-worker.ts'
 import type { AnswerTimes, Contender, Setup } from './contender.ts'
 import type { DecodeTimes } from './pages/speed.worker.ts'
 import { viteUrl } from './vite-url.ts'
@@ -23,21 +24,14 @@ export async function openHearth(
 ): Promise<HearthContender> {
   const page = await browser.newPage()
   await page.goto(pagesUrl)
-  const detail = await call<string>(page, 'load', url, threads)
+  const detail = await inWorker<string>(page, script, 'load', url, threads)
   return {
     name: 'hearth',
     detail,
-    answer: (promptTokens, genTokens) => call<AnswerTimes>(page, 'answer', promptTokens, genTokens),
-    roofline: () => call(page, 'roofline'),
-    decodeBehind: (context, genTokens) => call(page, 'decodeBehind', context, genTokens),
+    answer: (promptTokens, genTokens) =>
+      inWorker<AnswerTimes>(page, script, 'answer', promptTokens, genTokens),
+    roofline: () => inWorker(page, script, 'roofline'),
+    decodeBehind: (context, genTokens) => inWorker(page, script, 'decodeBehind', context, genTokens),
     close: () => page.close(),
   }
-}
-
-function call<T>(page: Page, method: string, ...args: unknown[]): Promise<T> {
-  return page.evaluate(([script, method, args]) => window.callWorker(script, method, args), [
-    script,
-    method,
-    args,
-  ] as const) as Promise<T>
 }

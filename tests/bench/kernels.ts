@@ -11,6 +11,7 @@ import { chooseArithmetic, type Arithmetic } from '../../packages/engine/src/bac
 import { createWasmBackend } from '../../packages/engine/src/backend/wasm.ts'
 import { createNodeHost } from '../../packages/engine/src/node/wasm-host.ts'
 import { benchTypes, measureKernels, type KernelSpeed } from './kernel-speed.ts'
+import { table } from './tables.ts'
 
 type Row = KernelSpeed & { arithmetic: Arithmetic; threads: number }
 
@@ -35,18 +36,15 @@ for (const arithmetic of arithmetics) {
     backend.close()
   }
 }
-console.log(values.json ? JSON.stringify(rows) : table(rows))
+console.log(values.json ? JSON.stringify(rows) : speedTable(rows))
 
-function table(measured: readonly Row[]): string {
+function speedTable(measured: readonly Row[]): string {
   const lines = measured.map(({ type, arithmetic, threads, decodeGBs, readGBs, batchGops, prefillGops }) => {
     const share = `${Math.round((100 * decodeGBs) / readGBs)} %`
     const figures = [decodeGBs, readGBs].map((gbs) => gbs.toFixed(1))
     const gops = [batchGops, prefillGops].map((value) => value.toFixed(0))
-    return `| ${[type, arithmetic, threads, ...figures, share, ...gops].join(' | ')} |`
+    return [type, arithmetic, threads, ...figures, share, ...gops]
   })
-  return [
-    '| weights | arithmetic | threads | 1 token, GB/s | only read, GB/s | share | 4 tokens, GOPS | 64 tokens, GOPS |',
-    '|---|---|---|---|---|---|---|---|',
-    ...lines,
-  ].join('\n')
+  const rates = ['1 token, GB/s', 'only read, GB/s', 'share', '4 tokens, GOPS', '64 tokens, GOPS']
+  return table(['weights', 'arithmetic', 'threads', ...rates], lines)
 }

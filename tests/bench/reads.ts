@@ -13,6 +13,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { chromium, type Page } from 'playwright'
 import { median } from '../../packages/engine/src/node/measure-speed.ts'
+import { inWorker } from '../browser/in-worker.ts'
 import { servePages } from '../browser/pages-server.ts'
 import { chromiumArgs, chromiumPath } from '../chromium.ts'
 import { table } from './tables.ts'
@@ -59,14 +60,6 @@ const { values } = parseArgs({
 })
 const files = Number(values.files)
 const fileBytes = Number(values.megabytes) * 2 ** 20
-
-/** Calls a method of a worker, which starts with the first call. */
-const inWorker = (page: Page, script: string, method: string, ...args: unknown[]): Promise<unknown> =>
-  page.evaluate(([script, method, args]) => window.callWorker(script, method, args), [
-    script,
-    method,
-    args,
-  ] as const)
 
 /** @returns false where only root may, or the system has no such thing */
 function dropCaches(): boolean {

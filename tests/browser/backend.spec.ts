@@ -1,5 +1,6 @@
 import { expect } from '@playwright/test'
-import { inWorker, test } from './browser-test.ts'
+import { test } from './browser-test.ts'
+import { inWorker } from './in-worker.ts'
 import type { Verdict } from './pages/backend.worker.ts'
 
 const script = '/backend.worker.ts'

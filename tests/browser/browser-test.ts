@@ -52,12 +52,3 @@ export const test = base.extend<{ profile: Profile }, { pagesUrl: string }>({
     await rm(folder, { recursive: true, force: true, maxRetries: 3 })
   },
 })
-
-/** Calls `method` of the dedicated worker behind `script` (see pages/served.ts), started on the first call in a page. */
-export function inWorker<T>(page: Page, script: string, method: string, ...args: unknown[]): Promise<T> {
-  return page.evaluate(({ script, method, args }) => window.callWorker(script, method, args) as Promise<T>, {
-    script,
-    method,
-    args,
-  })
-}

@@ -4,7 +4,8 @@ import { xxh32 } from '../../packages/engine/src/store/checksum.ts'
 import { noise } from '../../packages/engine/src/testing/noise.ts'
 import { createRangeServer, type RangeServer } from '../../packages/engine/src/testing/range-server.ts'
 import { chromiumArgs, chromiumPath } from '../chromium.ts'
-import { inWorker, test } from './browser-test.ts'
+import { test } from './browser-test.ts'
+import { inWorker } from './in-worker.ts'
 
 const script = '/store.worker.ts'
 const mebibyte = 1024 * 1024
