@@ -29,7 +29,7 @@ export const PAGE_POSITIONS: i32 = 64
 
 @unmanaged
 class AttentionJob {
-  /** (rows, heads · headDim) */
+  /** (queries, heads · headDim) */
   out: usize
   q: usize
   /** (rows, kvHeads · headDim) */
@@ -37,11 +37,12 @@ class AttentionJob {
   v: usize
   /** Addresses of the cache's pages, in order. */
   pages: usize
+  /** Of k and v while they are stored, then of q. */
   rows: i32
   heads: i32
   kvHeads: i32
   headDim: i32
-  /** Of the first row. */
+  /** Of the first of these rows. */
   position: i32
   /** headDim rounded up to 8: as the cache has it. */
   width: i32
@@ -60,6 +61,7 @@ const SUM: usize = 0x4000
 /**
  * Stores k and v at `position` of the cache, then attends. headDim is at most 512; the pages for position + rows exist.
  *
+ * @param queries how many rows, the last ones, have a query: (queries, heads · headDim) in q and out
  * @returns 1 if a thread has failed
  */
 export function attention(
@@ -69,6 +71,7 @@ export function attention(
   v: usize,
   pages: usize,
   rows: i32,
+  queries: i32,
   heads: i32,
   kvHeads: i32,
   headDim: i32,
@@ -89,6 +92,8 @@ export function attention(
   announce(OP_STORE_KV, kvHeads, <usize>(rows * kvHeads * job.width * 16))
   storeItems(0)
   if (join()) return 1
+  job.rows = queries
+  job.position = position + rows - queries
   announce(OP_ATTEND, kvHeads * foursOf(job), <usize>((position + rows) * kvHeads * job.width * 4))
   attendItems(0)
   return join()

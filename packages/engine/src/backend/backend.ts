@@ -95,6 +95,8 @@ export interface Backend {
    * Stores k and v (rows, kvHeads · headDim) at `position` and attends causally:
    * out (rows, heads · headDim) = softmax(q·kᵀ / √headDim) · v, with heads / kvHeads query heads sharing a KV head.
    * Positions up to position + rows must be reserved.
+   *
+   * @param shape.queries rows that attend, the last ones: q and out are of these alone; all unless given
    */
   attention(
     out: Vector,
@@ -102,7 +104,7 @@ export interface Backend {
     k: Vector,
     v: Vector,
     cache: KvCache,
-    shape: { rows: number; heads: number; position: number },
+    shape: { rows: number; heads: number; position: number; queries?: number },
   ): void
   /** gate (n) = silu(gate) · up, in place. */
   swiglu(gate: Vector, up: Vector, n: number): void

@@ -36,7 +36,7 @@ export type AttentionCase = {
   heads: number
   kvHeads: number
   headDim: number
-  steps: readonly { position: number; rows: number }[]
+  steps: readonly { position: number; rows: number; queries?: number }[]
   what: string
 }
 export type SwigluCase = { op: 'swiglu'; n: number }
@@ -180,6 +180,17 @@ const attentionCases: Case[] = [
       { position: 30, rows: 1 },
       { position: 31, rows: 5 },
       { position: 0, rows: 2 },
+    ],
+  }),
+  attention({
+    what: 'only the last rows of a chunk have a query',
+    heads: 4,
+    kvHeads: 2,
+    headDim: 32,
+    steps: [
+      { position: 0, rows: 64, queries: 1 },
+      { position: 64, rows: 40, queries: 1 },
+      { position: 104, rows: 9, queries: 5 },
     ],
   }),
 ]

@@ -136,13 +136,13 @@ function rope(bench: Bench, { pairs, heads, headDim, rows, position }: RopeCase)
 function attention(bench: Bench, { heads, kvHeads, headDim, steps }: AttentionCase): Float32Array {
   const { backend } = bench
   const cache = bench.kvCache(kvHeads, headDim)
-  const outs = steps.map(({ position, rows }) => {
-    const q = bench.values(rows * heads * headDim)
+  const outs = steps.map(({ position, rows, queries = rows }) => {
+    const q = bench.values(queries * heads * headDim)
     const k = bench.values(rows * kvHeads * headDim)
     const v = bench.values(rows * kvHeads * headDim)
-    const out = bench.zeros(rows * heads * headDim)
+    const out = bench.zeros(queries * heads * headDim)
     cache.reserve(position + rows)
-    backend.attention(out, q, k, v, cache, { rows, heads, position })
+    backend.attention(out, q, k, v, cache, { rows, heads, position, queries })
     return out.values().slice()
   })
   return concat(outs)

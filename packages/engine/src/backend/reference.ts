@@ -121,17 +121,17 @@ function rope(
   }
 }
 
-// out (rows, heads, headDim): every row attends to the positions up to its own
+// out (queries, heads, headDim): each of the last rows attends to the positions up to its own
 function attention(
   memory: ReferenceMemory,
   out: Vector,
-  q: Vector, // (rows, heads, headDim)
+  q: Vector, // (queries, heads, headDim)
   k: Vector, // (rows, kvHeads, headDim)
   v: Vector, // (rows, kvHeads, headDim)
   cache: KvCache,
-  shape: { rows: number; heads: number; position: number },
+  shape: { rows: number; heads: number; position: number; queries?: number },
 ): void {
-  const { rows, heads, position } = shape
+  const { rows, heads, position, queries = rows } = shape
   const { kvHeads, headDim } = cache
   const kvDim = kvHeads * headDim
   if (position + rows > cache.capacity) {
@@ -141,13 +141,14 @@ function attention(
   keys.set(k.values().subarray(0, rows * kvDim), position * kvDim)
   values.set(v.values().subarray(0, rows * kvDim), position * kvDim)
 
-  for (let row = 0; row < rows; row++) {
+  const sees = position + rows - queries + 1 // of the first query
+  for (let row = 0; row < queries; row++) {
     for (let head = 0; head < heads; head++) {
       const kvAt = Math.floor((head * kvHeads) / heads) * headDim
       const at = (row * heads + head) * headDim
       const query = q.values().subarray(at, at + headDim)
       const scores: number[] = []
-      for (let p = 0; p <= position + row; p++) {
+      for (let p = 0; p < sees + row; p++) {
         let dot = 0
         for (let i = 0; i < headDim; i++) dot += query[i]! * keys[p * kvDim + kvAt + i]!
         scores.push(dot / Math.sqrt(headDim))

@@ -29,6 +29,7 @@ export type Kernels = {
     v: number,
     pages: number,
     rows: number,
+    queries: number,
     heads: number,
     kvHeads: number,
     headDim: number,

@@ -172,7 +172,7 @@ function backendOf(arenas: Arenas, threads: Threads | null, arithmetic: string):
       })
     },
 
-    attention(out, q, k, v, cache, { rows, heads, position }) {
+    attention(out, q, k, v, cache, { rows, heads, position, queries = rows }) {
       const { kvHeads, headDim } = cache
       if (position + rows > cache.capacity) {
         throw new EngineError(
@@ -180,14 +180,14 @@ function backendOf(arenas: Arenas, threads: Threads | null, arithmetic: string):
           `Position ${position + rows - 1} is beyond the ${cache.capacity} reserved`,
         )
       }
-      const [wide, narrow] = [rows * heads * headDim, rows * kvHeads * headDim]
+      const [wide, narrow] = [queries * heads * headDim, rows * kvHeads * headDim]
       const [to, query] = [valuesOf(out, wide), valuesOf(q, wide)]
       const [key, value] = [valuesOf(k, narrow), valuesOf(v, narrow)]
       const { arena, address } = placeOf(cache)
       run(arena, ({ kernels, input, output }) => {
         const [qs, ks, vs] = [input(query, wide), input(key, narrow), input(value, narrow)]
         const at = output(to, wide)
-        return kernels.attention(at, qs, ks, vs, address, rows, heads, kvHeads, headDim, position)
+        return kernels.attention(at, qs, ks, vs, address, rows, queries, heads, kvHeads, headDim, position)
       })
     },
 

@@ -48,6 +48,7 @@ export function createLayers(
   const layers = new Map<number, LoadedLayer>()
   const streamed = new Map<number, { shard: Shard; weights: WeightStream }>()
   const caches = createKvCaches(() => backend.kvCache(config.nKvHeads, config.headDim))
+  const lastLayer = config.nLayers - 1
   /** Outside the backend's memory, whose views end when it grows. */
   let result = new Float32Array(maxRows * config.dim)
 
@@ -102,7 +103,13 @@ export function createLayers(
             const from = row * config.dim
             const to = (row + rows) * config.dim
             if (!inPlace || i === 0) scratch.x.values().set(input.subarray(from, to))
-            runLayer(backend, config, scratch, weights, kv[i]!, rows, a.position + row)
+            const position = a.position + row
+            if (layer === lastLayer) {
+              runLastLayer(backend, config, scratch, weights, kv[i]!, rows, position)
+              result.set(scratch.x.values().subarray(0, config.dim))
+              continue
+            }
+            runLayer(backend, config, scratch, weights, kv[i]!, rows, position)
             if (!inPlace || i === span.length - 1) result.set(scratch.x.values().subarray(0, to - from), from)
           }
         }
@@ -112,7 +119,8 @@ export function createLayers(
         input = result
       }
       caches.commit(a.session, span, a.position + a.rows)
-      return { ...a, layer: a.layer + count, hidden: result.subarray(0, a.hidden.length) }
+      const through = { ...a, layer: a.layer + count, hidden: result.subarray(0, a.hidden.length) }
+      return span.at(-1) === lastLayer ? lastRow(through) : through
     },
 
     release: caches.release,
@@ -155,6 +163,9 @@ type LoadedLayer = {
   region: Region
   attnNorm: Vector
   qkv: Product[]
+  /** The first of these, and the others, for rows of which only the last one asks. */
+  q: Product[]
+  kv: Product[]
   attnOutput: Product[]
   ffnNorm: Vector
   gateUp: Product[]
@@ -172,14 +183,17 @@ function loadLayer(
   const weights = layerWeights(backend, layer, shard, region)
   const { qBias, kBias, vBias, ropeFactors } = weights
   if (ropeFactors) theta.values().set(inverseFrequencies(config, ropeFactors.values()))
+  const qkv: Product[] = [
+    { out: q, w: weights.q, ...(qBias && { bias: qBias }) },
+    { out: k, w: weights.k, ...(kBias && { bias: kBias }) },
+    { out: v, w: weights.v, ...(vBias && { bias: vBias }) },
+  ]
   return {
     region,
     attnNorm: weights.attnNorm,
-    qkv: [
-      { out: q, w: weights.q, ...(qBias && { bias: qBias }) },
-      { out: k, w: weights.k, ...(kBias && { bias: kBias }) },
-      { out: v, w: weights.v, ...(vBias && { bias: vBias }) },
-    ],
+    qkv,
+    q: qkv.slice(0, 1),
+    kv: qkv.slice(1),
     attnOutput: [{ out: x, w: weights.attnOutput, add: true }],
     ffnNorm: weights.ffnNorm,
     gateUp: [
@@ -200,26 +214,50 @@ function runLayer(
   rows: number,
   position: number,
 ): void {
-  attend(backend, config, scratch, layer, cache, rows, position)
+  const { x, normed } = scratch
+  backend.rmsNorm(normed, x, layer.attnNorm, rows, config.rmsEps)
+  backend.matmul(layer.qkv, normed, rows)
+  attend(backend, config, scratch, layer, cache, { rows, queries: rows, position })
   feedForward(backend, config, scratch, layer, rows)
 }
 
-function attend(
+/**
+ * The model's last layer: K and V of all rows, the rest of the last row alone, since only that one becomes logits. It is
+ * row 0 of x then.
+ */
+function runLastLayer(
   backend: Backend,
   config: ModelConfig,
-  { x, normed, q, k, v, attended, theta }: Scratch,
+  scratch: Scratch,
   layer: LoadedLayer,
   cache: KvCache,
   rows: number,
   position: number,
 ): void {
-  const { nHeads, nKvHeads, headDim, rmsEps, ropePairs: pairs } = config
-  backend.rmsNorm(normed, x, layer.attnNorm, rows, rmsEps)
-  backend.matmul(layer.qkv, normed, rows)
-  backend.rope(q, theta, { rows, heads: nHeads, headDim, position, pairs })
+  if (rows === 1) return runLayer(backend, config, scratch, layer, cache, rows, position)
+  const { x, normed } = scratch
+  backend.rmsNorm(normed, x, layer.attnNorm, rows, config.rmsEps)
+  backend.matmul(layer.kv, normed, rows)
+  for (const vector of [x, normed]) vector.values().copyWithin(0, (rows - 1) * config.dim, rows * config.dim)
+  backend.matmul(layer.q, normed, 1)
+  attend(backend, config, scratch, layer, cache, { rows, queries: 1, position })
+  feedForward(backend, config, scratch, layer, 1)
+}
+
+/** Of rows whose q, k and v are known; the last `queries` of them have a q, and a place in x. */
+function attend(
+  backend: Backend,
+  { nHeads, nKvHeads, headDim, ropePairs: pairs }: ModelConfig,
+  { q, k, v, attended, theta }: Scratch,
+  layer: LoadedLayer,
+  cache: KvCache,
+  { rows, queries, position }: { rows: number; queries: number; position: number },
+): void {
+  const asking = { rows: queries, position: position + rows - queries }
+  backend.rope(q, theta, { ...asking, heads: nHeads, headDim, pairs })
   backend.rope(k, theta, { rows, heads: nKvHeads, headDim, position, pairs })
-  backend.attention(attended, q, k, v, cache, { rows, heads: nHeads, position })
-  backend.matmul(layer.attnOutput, attended, rows)
+  backend.attention(attended, q, k, v, cache, { rows, queries, heads: nHeads, position })
+  backend.matmul(layer.attnOutput, attended, queries)
 }
 
 /** SwiGLU (arXiv 2002.05202): down · (silu(gate · x) ∘ up · x). */
@@ -234,6 +272,13 @@ function feedForward(
   backend.matmul(layer.gateUp, normed, rows)
   backend.swiglu(gate, up, rows * ffnDim)
   backend.matmul(layer.down, gate, rows)
+}
+
+/** After the last layer only the last row says what comes next; it stands first. */
+function lastRow(a: Activation): Activation {
+  const { more: _, ...rest } = a
+  const hidden = a.hidden.subarray(0, a.hidden.length / a.rows)
+  return { ...rest, rows: 1, position: a.position + a.rows - 1, hidden }
 }
 
 const spanOf = ({ layer }: Activation, count: number): number[] =>

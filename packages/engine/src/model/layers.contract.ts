@@ -81,16 +81,20 @@ const cases: readonly Case[] = [
 ]
 
 const widthOf = ({ dim = 64 }: TinyModelOptions) => dim
+const nLayersOf = ({ nLayers = 2 }: TinyModelOptions) => nLayers
 
 /** Hidden states (rows, dim) that a seed decides. */
 const hiddenStates = (seed: number, rows: number, dim: number) => randomNumbers(seed, rows * dim)
 
+/** After each step, all rows before the last layer and what comes out of that. */
 async function performCase({ layers }: LayersUnderTest, { model, steps }: Case): Promise<Float32Array[]> {
   const results: Float32Array[] = []
   for (const [i, { position, rows }] of steps.entries()) {
     const hidden = hiddenStates(i + 1, rows, widthOf(model))
     const frame = { plan: 1, session: 0, position, layer: 0, rows, hidden }
-    results.push((await layers.run(frame, model.nLayers ?? 2)).hidden.slice())
+    const before = await layers.run(frame, nLayersOf(model) - 1)
+    results.push(before.hidden.slice())
+    results.push((await layers.run(before, 1)).hidden.slice())
   }
   return results
 }
@@ -154,14 +158,33 @@ export function layersBehaviour(name: string, create: CreateLayers): void {
       expect(nmse(frame.hidden, rowsOf(0, 2))).toBe(0)
     })
 
+    test('behind the last layer the last row alone comes back, more to follow or not', async () => {
+      const session = ++lastSession
+      const frame = {
+        plan: 7,
+        session,
+        position: 0,
+        layer: 0,
+        rows: 3,
+        more: true as const,
+        hidden: rowsOf(0, 3),
+      }
+      const { hidden, ...rest } = await subject.layers.run(frame, nLayers)
+      expect(rest).toEqual({ plan: 7, session, position: 2, layer: nLayers, rows: 1 })
+      expect(hidden).toHaveLength(dim)
+    })
+
     test('a prompt in chunks gives what it gives at once', async () => {
-      const whole = await run(++lastSession, 0, 10)
+      const rows = await run(++lastSession, 0, 10, { count: nLayers - 1 })
+      const last = await run(++lastSession, 0, 10)
       for (const chunk of [1, 3, 4]) {
-        const session = ++lastSession
+        const [before, through] = [++lastSession, ++lastSession]
         for (let at = 0; at < 10; at += chunk) {
           const to = Math.min(10, at + chunk)
-          const part = await run(session, at, to)
-          expect(nmse(part, whole.slice(at * dim, to * dim))).toBeLessThanOrEqual(1e-6)
+          const part = await run(before, at, to, { count: nLayers - 1 })
+          expect(nmse(part, rows.slice(at * dim, to * dim))).toBeLessThanOrEqual(1e-6)
+          const answer = await run(through, at, to)
+          if (to === 10) expect(nmse(answer, last)).toBeLessThanOrEqual(1e-6)
         }
       }
     })
@@ -180,7 +203,7 @@ export function layersBehaviour(name: string, create: CreateLayers): void {
       await run(alice, 0, 4)
       await run(bob, 0, 10, { hidden: hiddenStates(2, 10, dim) })
       const rest = await run(alice, 4, 10)
-      expect(nmse(rest, alone.slice(4 * dim))).toBeLessThanOrEqual(1e-6)
+      expect(nmse(rest, alone)).toBeLessThanOrEqual(1e-6)
     })
 
     test('a position that the cache has not reached is a lost cache, in this session alone', async () => {

@@ -10,7 +10,8 @@ export interface Layers {
   /**
    * Runs layers [a.layer, a.layer + count) on a.hidden (rows, dim), extending this session's KV cache at a.position.
    *
-   * @returns the same rows with `layer` advanced by `count`; `hidden` is valid until the next call
+   * @returns the same rows with `layer` advanced by `count`, but behind the model's last layer the last row alone, which
+   *   says what comes next, whether more rows follow or not; `hidden` is valid until the next call
    * @throws EngineError 'kv-lost' when the cache holds fewer than a.position positions; 'out-of-memory' when it cannot
    *   grow, leaving it as it was
    */

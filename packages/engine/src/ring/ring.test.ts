@@ -72,7 +72,10 @@ function toyLayers(): Layers {
         )
         hidden = Float32Array.from(rows.flatMap((row) => [...row]))
       }
-      return { ...a, layer: a.layer + count, hidden }
+      if (a.layer + count < nLayers) return { ...a, layer: a.layer + count, hidden }
+      const { more: _, ...rest } = a
+      const end = a.position + a.rows
+      return { ...rest, layer: nLayers, rows: 1, position: end - 1, hidden: hidden.slice(-dim) }
     },
     release(session) {
       for (const key of sessions.keys())

@@ -74,13 +74,6 @@ type Pass = {
   reject(error: EngineError): void
 }
 
-/** After the last layer only the last row says what comes next; the others need not travel. */
-function lastRow(a: Activation): Activation {
-  const dim = a.hidden.length / a.rows
-  const { more: _, ...rest } = a
-  return { ...rest, rows: 1, position: a.position + a.rows - 1, hidden: a.hidden.slice(-dim) }
-}
-
 export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }: RingOptions): Ring {
   const { plan } = numbered
   const last = plan.windows.at(-1)!
@@ -100,9 +93,9 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
     if (a.layer === nLayers) return finish(a)
     const window = windowAt(plan, a.layer)!
     const out = await layers.run(a, window.layers)
-    if (out.layer === nLayers) await (plan.head === me ? finish(lastRow(out)) : give(lastRow(out)))
-    else if (deviceAt(plan, out.layer) === me) await step(out)
-    else await give(out)
+    if (deviceAt(plan, out.layer) !== me) await give(out)
+    // What came out of the last layer is read when the layers may be running again.
+    else await step(out.layer === nLayers ? { ...out, hidden: out.hidden.slice() } : out)
   }
 
   async function give(a: Activation): Promise<void> {
