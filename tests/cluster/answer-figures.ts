@@ -8,7 +8,7 @@ import type { DeviceFigures } from './device-figures.ts'
 import type { AskOptions, RunningCluster } from './run-cluster.ts'
 import type { Lateness, TimerTab } from './timer-tab.ts'
 
-/** Averages over the passes through all layers that an answer takes: one for its prompt, one for each further token. */
+/** Averages over passes through all layers. */
 export type StreamFigures = {
   name: string
   streamedBytesPerToken: number
@@ -23,11 +23,18 @@ export type StreamFigures = {
 export type AnswerFigures = {
   text: string
   stats: GenerateStats
+  /** Of the prompt, however many passes it took. */
+  promptStreams: StreamFigures[]
+  /** Of the tokens, one pass each. */
   streams: StreamFigures[]
   devices: DeviceFigures[]
   lateness: Lateness | null
 }
 
+/**
+ * Asks twice: for the first token, and then again for all of them. The second time the KV cache holds the prompt except
+ * its last row, so that each token is one pass of one row, and nothing of the prompt is counted with them.
+ */
 export async function measureAnswer(
   cluster: RunningCluster,
   chat: string,
@@ -35,14 +42,25 @@ export async function measureAnswer(
   options: AskOptions & { from?: number },
   timer: TimerTab | null = null,
 ): Promise<AnswerFigures> {
+  const ask = (options: AskOptions & { from?: number }) =>
+    cluster.chat(options.from ?? 0, chat, [{ role: 'user', content: prompt }], options)
   const before = await cluster.figures()
   await timer?.restart()
-  const messages = [{ role: 'user' as const, content: prompt }]
-  const { text, stats } = await cluster.chat(options.from ?? 0, chat, messages, options)
+  const first = await ask({ ...options, maxTokens: 1 })
+  const between = await cluster.figures()
+  const { text, stats } = await ask(options)
   const lateness = (await timer?.lateness()) ?? null
   const devices = await cluster.figures()
-  const streams = devices.map((after, i) => streamFigures(before[i]!, after, Math.max(1, stats.outputTokens)))
-  return { text, stats, streams, devices, lateness }
+  const { ttftMs, cachedTokens } = first.stats
+  const passes = Math.max(1, stats.outputTokens)
+  return {
+    text,
+    stats: { ...stats, ttftMs, cachedTokens },
+    promptStreams: between.map((after, i) => streamFigures(before[i]!, after, 1)),
+    streams: devices.map((after, i) => streamFigures(between[i]!, after, passes)),
+    devices,
+    lateness,
+  }
 }
 
 /** @param passes through all layers between the two */

@@ -257,16 +257,23 @@ function createRunning(
 
   const waitUntilReady = () => onAll(pages, readyOn)
 
-  /** A failure counts once it has stood for a while: the next plan may be on its way. */
+  /**
+   * However long it takes while something happens: 40 GB take minutes. A failure counts once it has stood for a while:
+   * the next plan may be on its way.
+   */
   async function readyOn(page: Page): Promise<void> {
     const readiness = () => page.evaluate(() => window.hearth.state().readiness)
     for (;;) {
-      await page.waitForFunction(
-        () => ['ready', 'failed', 'no-plan'].includes(window.hearth.state().readiness.phase),
-        undefined,
-        { timeout: readyTimeoutMs },
-      )
-      if ((await readiness()).phase === 'ready') return
+      const seen = await readiness()
+      if (seen.phase === 'ready') return
+      if (seen.phase !== 'failed' && seen.phase !== 'no-plan') {
+        await page.waitForFunction(
+          (seen) => JSON.stringify(window.hearth.state().readiness) !== seen,
+          JSON.stringify(seen),
+          { timeout: readyTimeoutMs, polling: 200 },
+        )
+        continue
+      }
       await new Promise((resolve) => setTimeout(resolve, failureStandsMs))
       const still = await readiness()
       if (still.phase === 'failed' || still.phase === 'no-plan') throw new Error(still.message)

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { StreamFigures } from '../../cluster/answer-figures.ts'
 import { watchPressure } from '../../cluster/memory-pressure.ts'
 import { openTimerTab, type Lateness } from '../../cluster/timer-tab.ts'
 import { plentyBytes, withRoom, type Log } from './room.ts'
@@ -23,6 +24,8 @@ export type LargeRow = {
   budgetBytes: number
   /** Of all tabs. */
   weightBytes: number
+  /** Of all tabs, as the next one: for the whole prompt. */
+  promptStreamedBytes: number
   streamedBytesPerToken: number
   /** Until everybody was ready: fetching, packing, storing. */
   loadMs: number
@@ -54,7 +57,8 @@ export async function measureLarge(
       await room.choose()
       const loadMs = performance.now() - startMs
       log(`${model} is ready on ${tabs} tabs after ${(loadMs / 1000).toFixed(0)} s`)
-      const { text, stats, streams, devices, lateness } = await room.answer(genTokens, Infinity, timer)
+      const answer = await room.answer(genTokens, Infinity, timer)
+      const { text, stats, devices, lateness } = answer
       const pressure = watch.pressure()
       watch.stop()
       log(`${stats.tpotMs.toFixed(0)} ms per token`)
@@ -65,7 +69,8 @@ export async function measureLarge(
         tabs,
         budgetBytes,
         weightBytes: devices.reduce((sum, { weightBytes }) => sum + weightBytes, 0),
-        streamedBytesPerToken: streams.reduce((sum, stream) => sum + stream.streamedBytesPerToken, 0),
+        promptStreamedBytes: streamedBytes(answer.promptStreams),
+        streamedBytesPerToken: streamedBytes(answer.streams),
         loadMs,
         ttftMs: stats.ttftMs,
         tpotMs: stats.tpotMs,
@@ -95,3 +100,6 @@ export async function measureLarge(
     await timer.close()
   }
 }
+
+const streamedBytes = (streams: readonly StreamFigures[]) =>
+  streams.reduce((sum, stream) => sum + stream.streamedBytesPerToken, 0)
