@@ -19,6 +19,8 @@ const contextLength = 256
 const everything = { layers: Array.from({ length: nLayers }, (_, i) => i), head: true }
 const never = new AbortController().signal
 const roomyBytes = 2 ** 30
+/** The backend's own scratch, and what products quantize. */
+const quantizedBytes = 100_000
 
 let server: RangeServer
 beforeEach(async () => {
@@ -97,18 +99,44 @@ describe('a device whose machine gives less memory than its budget allows', () =
     expect(await answer(short.holder, 7, 8)).toEqual(expected)
   })
 
+  it('pins in the room of a long conversation until it comes, and then no more before the next plan', async () => {
+    const { holder, backend } = await deviceWith(roomyBytes)
+    // A conversation at full length takes 524 kB of it.
+    const budgetBytes = 1_500_000
+    await holder.hold(everything, budgetBytes, () => {}, never)
+    const first = holder.streaming()?.layers ?? 0
+    const streamed = [first]
+    let hidden = new Float32Array(64)
+    const grow = async (session: number, upTo: number) => {
+      for (let position = 0; position < upTo; position++) {
+        const frame = { plan: 1, session, position, layer: 0, rows: 1, hidden }
+        hidden = (await holder.layers.run(frame, nLayers)).hidden.slice()
+        streamed.push(holder.streaming()?.layers ?? 0)
+        expect(backend.memoryBytes() + holder.bufferBytes()).toBeLessThanOrEqual(budgetBytes + quantizedBytes)
+      }
+    }
+    await grow(1, contextLength)
+    expect(streamed).toEqual(streamed.toSorted((a, b) => a - b))
+    const longest = holder.streaming()!.layers
+    expect(longest).toBeGreaterThan(first + 2)
+    holder.layers.release()
+    await grow(2, 8)
+    expect(holder.streaming()!.layers).toBe(longest)
+    holder.layers.release()
+    await holder.hold(everything, budgetBytes, () => {}, never)
+    expect(holder.streaming()?.layers ?? 0).toBe(first)
+  })
+
   it('takes no more than its budget for conversations that were not planned for', async () => {
     const { holder, backend } = await deviceWith(roomyBytes)
     // All layers, the head, scratch and one conversation at full length fit.
     const budgetBytes = 2_200_000
-    // The backend's own scratch, and what products quantize.
-    const ownBytes = 100_000
     await holder.hold(everything, budgetBytes, () => {}, never)
     expect(holder.streaming()).toBeNull()
     const expected = await answer(holder, 1, 4)
     for (let session = 2; session <= 5; session++) {
       expect(await answer(holder, session, 4)).toEqual(expected)
-      expect(backend.memoryBytes()).toBeLessThan(budgetBytes + ownBytes)
+      expect(backend.memoryBytes()).toBeLessThan(budgetBytes + quantizedBytes)
     }
     expect(holder.streaming()!.layers).toBeGreaterThan(0)
   })

@@ -1,0 +1,205 @@
+/**
+ * What of a model lies in memory: pinned units, the head's own matrices, and slots through which the rest streams. Told
+ * what to hold, it fetches and loads what is new and keeps what stays; how much that may be is decided elsewhere
+ * (`weights-holder.ts`).
+ *
+ * @module
+ */
+import { sumBytes, type Residency } from '@hearth/halda'
+import type { Backend, Region } from '../backend/backend.ts'
+import { EngineError } from '../errors.ts'
+import { outputPieces, tensorOf } from '../gguf/output-pieces.ts'
+import { createHead, headScratchBytes, type CpuHead } from '../model/head-cpu.ts'
+import { createLayers, type CpuLayers } from '../model/layers-cpu.ts'
+import type { Shelf } from '../store/piece-writer.ts'
+import type { ShardReader } from '../store/shard-reader.ts'
+import type { ReadHandle } from '../store/shard-store.ts'
+import type { Need } from './device-residency.ts'
+import type { OpenModel } from './open-model.ts'
+import { createShardFetcher, type Fetching } from './shard-fetcher.ts'
+import { createUnitStream, type UnitStream } from './unit-stream.ts'
+import { allUnits, unitsOf, type Holding, type Unit } from './units.ts'
+
+export type PartOptions = {
+  model: OpenModel
+  backend: Backend
+  shelf: Shelf
+  reader: ShardReader
+  /** False reads a streamed layer when it runs and no sooner. */
+  readsAhead?: boolean
+}
+
+/** Bytes of shards at hand, of all that a holding needs. */
+export type OnProgress = (loadedBytes: number, totalBytes: number) => void
+
+export interface LoadedPart {
+  readonly layers: CpuLayers
+  /** Null until a holding has one. */
+  head(): CpuHead | null
+  readonly stream: Pick<UnitStream, 'stats' | 'readMs'>
+  /** What a holding takes beside `kvBytes` of KV cache, all of it in memory. */
+  needOf(holding: Holding, kvBytes: number): Need
+  /** Held outside the backend: hidden states and logits. */
+  bufferBytes(): number
+  /**
+   * Holds exactly this from now on.
+   *
+   * @throws EngineError of the store and the source; 'out-of-memory'; 'aborted'. What was loaded stays.
+   */
+  settle(
+    holding: Holding,
+    residency: Residency<Unit>,
+    onprogress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<void>
+  free(): Promise<void>
+}
+
+export function createLoadedPart(options: PartOptions): LoadedPart {
+  const { model, backend, shelf, reader, readsAhead = true } = options
+  const { config, shards, key } = model
+  const { nLayers } = config
+  const embedding = tensorOf(shards.head, 'token_embd.weight')
+  const norm = tensorOf(shards.head, 'output_norm.weight')
+  const largestLayer = Math.max(...shards.layers.map(({ byteLength }) => byteLength))
+  const pieces = outputPieces(shards.head, backend.packing, largestLayer)
+  const units = allUnits(shards, pieces)
+  const fetcher = createShardFetcher(model, backend, shelf)
+  const stream = createUnitStream({ backend, key, reader, readsAhead })
+  // What else the backend holds may be gone in a moment: a device that measures itself holds large matrices.
+  const otherBytes = backend.memoryBytes()
+  const layers = createLayers(backend, config)
+  const layerScratchBytes = backend.memoryBytes() - otherBytes
+  const logitBytes = 4 * config.vocabSize
+  let head: CpuHead | null = null
+  /** The head's file, for rows of an embedding that is not held. */
+  let rows: ReadHandle | null = null
+
+  // ── units ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  const loadedUnits = (): number[] => [
+    ...layers.loaded(),
+    ...(head?.loaded().map((piece) => nLayers + piece) ?? []),
+  ]
+
+  function load({ unit, shard }: Unit, region: Region): void {
+    if (unit < nLayers) layers.load(unit, shard, region)
+    else head!.load(unit - nLayers, region)
+  }
+
+  function unload(unit: number): void {
+    if (unit < nLayers) layers.unload(unit)
+    else head?.unload(unit - nLayers)
+  }
+
+  async function stopStreaming(): Promise<void> {
+    for (const { unit } of stream.streamed()) unload(unit)
+    await stream.stop()
+  }
+
+  function startStreaming(residency: Residency<Unit>): void {
+    if (residency.streamed.length === 0) return
+    const weights = stream.start(residency)
+    const ofHead = {
+      acquire: (piece: number) => weights.acquire(nLayers + piece),
+      release: (piece: number) => weights.release(nLayers + piece),
+    }
+    for (const { unit, shard } of residency.streamed) {
+      if (unit < nLayers) layers.stream(unit, shard, weights)
+      else head!.stream(unit - nLayers, ofHead)
+    }
+  }
+
+  // ── the head ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What the head has besides the pieces of its output, which are units. */
+  async function bringHead({ streamed, holdsEmbedding }: Residency<Unit>, fetching: Fetching): Promise<void> {
+    head ??= await newHead(fetching)
+    if (holdsEmbedding && !config.tiedOutput && !head.holdsEmbedding())
+      head.loadEmbedding(await fetcher.bring(shards.head, embedding, fetching))
+    const holdsRows = config.tiedOutput ? streamed.every(({ unit }) => unit < nLayers) : holdsEmbedding
+    if (!holdsRows) rows = await shelf.store.openRead({ model: key, file: shards.head.file })
+  }
+
+  async function newHead(fetching: Fetching): Promise<CpuHead> {
+    const shard = shards.head
+    const region = await fetcher.bring(shard, norm, fetching)
+    const read = (offset: number, into: Uint8Array) => (rows ?? notHead()).read(into, offset)
+    try {
+      return createHead({ backend, config, shard, pieces, norm: region, read })
+    } catch (thrown) {
+      region.free()
+      throw thrown
+    }
+  }
+
+  // ── all of it ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function letGoOf(holding: Holding, { pinned, holdsEmbedding }: Residency<Unit>): void {
+    const stays = new Set(pinned.map(({ unit }) => unit))
+    for (const unit of loadedUnits()) if (!stays.has(unit)) unload(unit)
+    rows?.close()
+    rows = null
+    if (head && !holdsEmbedding) head.unloadEmbedding()
+    if (!head || holding.head) return
+    head.free()
+    head = null
+  }
+
+  return {
+    layers,
+    head: () => head,
+    stream,
+    bufferBytes: () => layers.bufferBytes() + (head ? logitBytes : 0),
+
+    needOf(holding, kvBytes) {
+      const headBytes = holding.head ? headScratchBytes(backend, config, shards.head, pieces) + logitBytes : 0
+      return {
+        units: unitsOf(units, nLayers, holding),
+        embeddingBytes: holding.head && !config.tiedOutput ? embedding.byteLength : 0,
+        scratchBytes: layerScratchBytes + layers.bufferBytes() + headBytes,
+        kvBytes,
+      }
+    },
+
+    async settle(holding, residency, onprogress, signal) {
+      await stopStreaming()
+      letGoOf(holding, residency)
+      const loaded = new Set(loadedUnits())
+      const wanted = holding.layers.map((layer) => shards.layers[layer]!)
+      if (holding.head) wanted.push(shards.head)
+      const totalBytes = sumBytes(wanted)
+      let atHand = 0
+      onprogress(atHand, totalBytes)
+      for (const shard of wanted) {
+        const fetching = {
+          onprogress: (packedBytes: number) => onprogress(atHand + packedBytes, totalBytes),
+          signal,
+        }
+        const isLoaded =
+          shard !== shards.head && units.some((unit) => unit.shard === shard && loaded.has(unit.unit))
+        if (!isLoaded) await fetcher.fetch(shard, fetching)
+        if (shard === shards.head) await bringHead(residency, fetching)
+        for (const unit of residency.pinned) {
+          if (unit.shard !== shard || loaded.has(unit.unit)) continue
+          load(unit, await fetcher.bring(shard, unit, fetching))
+        }
+        atHand += shard.byteLength
+      }
+      onprogress(atHand, totalBytes)
+      startStreaming(residency)
+    },
+
+    async free() {
+      await stopStreaming()
+      rows?.close()
+      head?.free()
+      layers.free()
+    },
+  }
+}
+
+/** @throws EngineError */
+export function notHead(): never {
+  throw new EngineError('not-ready', 'This device does not hold the head of the model yet.')
+}
