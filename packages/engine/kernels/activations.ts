@@ -63,15 +63,20 @@ export function ofToken(token: i32, at: usize): Activations {
 export const NEED_BYTES: i32 = 1
 export const NEED_SHORTS: i32 = 2
 
-/** Bytes that {@link quantize} writes for `tokens` rows of `cols` values. */
+/** Rows of whole tiles (tile.ts), which go through four tokens at a time. */
+function wholeTiles(tokens: i32): i32 {
+  return (tokens + 3) & ~3
+}
+
+/** Bytes that {@link quantize} wants for `tokens` rows of `cols` values. */
 export function activationBytes(tokens: i32, cols: i32): usize {
-  return <usize>(tokens * (cols / 32)) * (32 + 64 + 4 + 4 + 4 + 4 + 8)
+  return <usize>(wholeTiles(tokens) * (cols / 32)) * (32 + 64 + 4 + 4 + 4 + 4 + 8)
 }
 
 /** Quantizes `tokens` rows at x into the buffer at `at`. @returns 1 if a thread has failed */
 export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, at: usize): i32 {
   const a = activations()
-  const blocks = <usize>(tokens * (cols / 32))
+  const blocks = <usize>(wholeTiles(tokens) * (cols / 32))
   a.x = x
   a.tokens = tokens
   a.cols = cols
@@ -83,9 +88,19 @@ export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, at: usize
   a.eights = at + blocks * 108
   a.halves = at + blocks * 112
   if (needs == 0) return 0
+  clearScales(a, <usize>(tokens * (cols / 32)), blocks)
   announce(OP_QUANTIZE, tokens, blocks * 128)
   quantizeItems()
   return join()
+}
+
+/** Rows that only fill up the last tile, whatever is in them, come to nothing. */
+function clearScales(a: Activations, from: usize, end: usize): void {
+  const at = from << 2,
+    bytes = (end - from) << 2
+  memory.fill(a.scales + at, 0, bytes)
+  memory.fill(a.shortScales + at, 0, bytes)
+  memory.fill(a.sums + at, 0, bytes)
 }
 
 export function quantizeItems(): void {

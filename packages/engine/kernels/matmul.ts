@@ -22,9 +22,8 @@ import {
 
 /** Tokens quantized and multiplied together. */
 const BATCH: i32 = 64
-/** From so many tokens on unpacking pays: integers cost more to unpack than to multiply. */
+/** From so many tokens on unpacking integers pays: it costs more than to multiply. Floats go in tiles from four on. */
 const TILED: i32 = 12
-const TILED_FLOATS: i32 = 4
 
 /** Behind the record of Activations (48 bytes). */
 const PRODUCTS_JOB: usize = 0x1c0
@@ -142,7 +141,8 @@ export function productItems(thread: i32): void {
     const groups = min(product.chunk, ((product.rows + 7) >> 3) - group)
     let tiled = 0
     if (ASC_FEATURE_SIMD) {
-      if (tokens >= (areFloats(product.type) ? TILED_FLOATS : TILED)) tiled = tokens & ~3
+      if (areFloats(product.type)) tiled = tokens & ~3
+      else if (tokens >= TILED) tiled = tokens
       if (tiled) tileGroups(product, group, groups, job.first, tiled, scratch)
     }
     for (let token = tiled; token < tokens; token++)
@@ -157,7 +157,7 @@ function dotToken(product: Product, group: i32, groups: i32, first: i32, token: 
   deliver(product, first + token, group * 8, groups * 8, scratch + RESULTS)
 }
 
-/** `tokens` is a multiple of four. */
+/** `tokens` is a multiple of four if weights are floats, whose x has no room behind it. */
 function tileGroups(
   product: Product,
   group: i32,

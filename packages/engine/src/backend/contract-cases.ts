@@ -73,7 +73,7 @@ const matmul = (shape: Omit<MatmulCase, 'op'>): Case => ({
   ...matmulBound(shape),
 })
 
-const rowCounts = [1, 2, 3, 4, 5, 6, 7, 8, 17, 64]
+const rowCounts = [1, 2, 3, 4, 5, 6, 7, 8, 14, 17, 63, 64]
 
 const matmulCases: Case[] = [
   ...allTypes.flatMap((type) => [

@@ -227,6 +227,22 @@ describe('a ring says what one naive loop says', () => {
   })
 })
 
+it('a chunk has the rows that fit a frame, and 64 on a device alone, which sends none', () => {
+  const chunkRows = (...devices: DeviceId[]) =>
+    joinRing({
+      me: devices[0]!,
+      numbered: { number: 1, plan: evenPlan(devices, 1) },
+      dim: 2048,
+      dtype: 'f32',
+      layers: toyLayers(),
+      linkTo: () => undefined,
+      onfailed: () => {},
+    }).chunkRows
+  const [alice, bob] = ['alice-device', 'bob-device'] as DeviceId[]
+  expect(chunkRows(alice!, bob!)).toBe(31)
+  expect(chunkRows(alice!)).toBe(64)
+})
+
 describe('chunks that pile up', () => {
   it('run as one where a device is slower than the one before it, and say the same', async () => {
     const steps: number[] = []

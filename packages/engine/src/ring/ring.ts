@@ -16,7 +16,7 @@ import { decodeActivation, encodeActivation, maxRowsPerFrame, type Dtype } from 
 import type { Link } from './link.ts'
 import { createTurns } from './turns.ts'
 
-/** Rows of one prefill chunk, where frames and models allow: enough to share each weight read, few enough to pipeline. */
+/** Rows of one prefill chunk, where frames allow: enough to share each weight read, few enough to pipeline. */
 const prefillRows = 64
 
 export type RingOptions = {
@@ -79,7 +79,9 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
   const last = plan.windows.at(-1)!
   const nLayers = last.firstLayer + last.layers
   const waiting = new Set<Pass>()
-  const chunkRows = Math.min(prefillRows, maxRowsPerFrame(dim, dtype))
+  // What goes nowhere need not fit a frame.
+  const isAlone = plan.windows.every(({ device }) => device === plan.head)
+  const chunkRows = isAlone ? prefillRows : Math.min(prefillRows, maxRowsPerFrame(dim, dtype))
   let closed = false
   let droppedFrames = 0
 
