@@ -9,6 +9,8 @@ import { weightTypes, type WeightType } from '../../packages/engine/src/gguf/qua
 export const benchTypes = [
   'Q4_0',
   'Q4_K',
+  'Q5_0',
+  'Q5_K',
   'Q6_K',
   'Q8_0',
   'F16',
@@ -121,6 +123,18 @@ export function measureAttention(backend: WasmBackend, context: number): Attenti
   }
 }
 
+/** Where a block has its f16 scales. */
+const scaleOffsets: Readonly<Record<WeightType, readonly number[]>> = {
+  Q4_0: [0],
+  Q5_0: [0],
+  Q8_0: [0],
+  Q4_K: [0, 2],
+  Q5_K: [0, 2],
+  Q6_K: [208],
+  F16: [0],
+  F32: [],
+}
+
 /** Random bytes are weights of any type, but for the scales: an f16 from random bytes may be huge. */
 function randomGroup({ packing }: WasmBackend, type: WeightType): Uint8Array {
   const block = weightTypes[type]
@@ -131,7 +145,7 @@ function randomGroup({ packing }: WasmBackend, type: WeightType): Uint8Array {
     source[i] = state >>> 24
   }
   const view = new DataView(source.buffer)
-  const halves = { Q4_0: [0], Q8_0: [0], Q4_K: [0, 2], Q6_K: [208], F16: [0], F32: [] }[type]
+  const halves = scaleOffsets[type]
   for (let at = 0; at < source.length; at += block.bytes) {
     for (const offset of halves) view.setUint16(at + offset, 0x2400 | (source[at]! << 2), true)
     if (type === 'F32') view.setFloat32(at, source[at]! / 256 - 0.5, true)

@@ -132,3 +132,9 @@ export function scaledHigh(sums: v128, scales: v128): v128 {
   if (shortSums) return i32x4.dot_i16x8_s(sums, twiceHigh(scales))
   return i32x4.mul(sums, i32x4.extend_high_i16x8_s(scales))
 }
+
+/** Four unsigned bytes of each of four rows times as many 16-bit x: an i32 per row. @param even 0xff in every i16 lane */
+export function bytesTimesShorts(w: v128, x: usize, even: v128): v128 {
+  const evens = i32x4.dot_i16x8_s(v128.and(w, even), v128.load32_splat(x))
+  return i32x4.add(evens, i32x4.dot_i16x8_s(i16x8.shr_u(w, 8), v128.load32_splat(x, 4)))
+}

@@ -10,12 +10,12 @@ import { OP_PRODUCTS, announce, join, scratchOf, take, threads } from './jobs'
 import { Tile, asIntegers, tile, tileFloats } from './tile'
 import {
   Q4_0,
-  Q4_K,
-  Q6_K,
   areFloats,
   dotGroups,
   groupBytes,
+  hasMinima,
   meetsBytes,
+  tilesFrom32,
   unpackBlocks,
   unpackFloats,
 } from './weights'
@@ -200,7 +200,7 @@ function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scrat
   const t = changetype<Tile>(scratch + TILE)
   const scales = scratch + PANEL_SCALES
   const minima = scratch + PANEL_MINIMA
-  t.perBlock = type == Q6_K ? 2 : 1
+  t.perBlock = tilesFrom32(type) ? 2 : 1
   t.panelScales = scales
   t.factors = scratch + FACTORS
   t.sums = scratch + SUMS
@@ -212,7 +212,7 @@ function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scrat
     unpackBlocks(type, weights, block, blocks, scratch + PANEL, scales, minima)
     asIntegers(scales, blocks * t.perBlock, t.factors, meetsBytes(type))
     t.blocks = blocks
-    if (type == Q4_K) {
+    if (hasMinima(type)) {
       // minima (blocks, 8) times the sums of x
       t.panel = minima
       t.stride = t.scaleStride
@@ -248,8 +248,9 @@ function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scrat
 }
 
 function startAt(type: i32, a: Activations, t: Tile, block: usize, scratch: usize): void {
-  const startsBelow = type == Q4_0 || type == Q6_K
-  t.starts = type == Q4_0 ? a.eights + (block << 2) : type == Q6_K ? a.halves + (block << 3) : scratch + ZERO
+  const from32 = tilesFrom32(type)
+  const startsBelow = type == Q4_0 || from32
+  t.starts = from32 ? a.halves + (block << 3) : startsBelow ? a.eights + (block << 2) : scratch + ZERO
   t.startStep = startsBelow ? 4 : 0
   t.startStride = startsBelow ? t.scaleStride * <usize>t.perBlock : 0
 }

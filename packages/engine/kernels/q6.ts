@@ -8,7 +8,17 @@
 // w = d · scale · (q - 32). Weights stay unsigned; 32 times the sum of x over a half block is subtracted.
 
 import { Activations } from './activations'
-import { f16At, f16High, f16Low, madd, relaxed, scaledHigh, scaledLow, shortSums } from './lanes'
+import {
+  bytesTimesShorts,
+  f16At,
+  f16High,
+  f16Low,
+  madd,
+  relaxed,
+  scaledHigh,
+  scaledLow,
+  shortSums,
+} from './lanes'
 
 export const Q6_K_BYTES: usize = 1680
 
@@ -148,11 +158,6 @@ function fourRows(p: usize, scales: usize, x: usize, half: usize, scale: usize):
     scale += (h & 1) << 2
   }
   return sum
-}
-
-function bytesTimesShorts(w: v128, x: usize, even: v128): v128 {
-  const evens = i32x4.dot_i16x8_s(v128.and(w, even), v128.load32_splat(x))
-  return i32x4.add(evens, i32x4.dot_i16x8_s(i16x8.shr_u(w, 8), v128.load32_splat(x, 4)))
 }
 
 /** Unpacks columns [block · 32, (block + count) · 32) for the tiles: 0…63, as bytes or 16-bit integers. */

@@ -1,4 +1,4 @@
-// One token times groups of eight packed rows, without SIMD. The layouts are drawn in q4.ts, q6.ts, q8.ts and float.ts.
+// One token times groups of eight packed rows, without SIMD. The layouts are drawn in q4.ts, q5.ts, q6.ts, q8.ts and float.ts.
 //
 // 64 bits of a step hold four weights of each of two rows. As unsigned bytes they meet x two rows at a time (pairs.ts);
 // what is subtracted from each weight is subtracted once, by starting at that much times the sum of x.
@@ -54,21 +54,81 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
     memory.fill(out, 0, 32)
     for (let b: usize = 0; b < blocks; b++) {
       const x = a.shorts + (b << 6)
-      const scale = load<f32>(a.shortScales + (b << 2))
-      const sum = load<f32>(a.sums + (b << 2))
       const inSuper = b & 7
       for (let row: usize = 0; row < 8; row += 2) {
-        const d = p + row * 2
-        const scales = p + inSuper * 8 + row
-        const sums = nibbles(p + 160 + inSuper * 128 + row * 4, x, 0)
-        const scale0 = scale * f16At(d) * <f32>load<u8>(scales, 32)
-        const scale1 = scale * f16At(d + 2) * <f32>load<u8>(scales, 33)
-        addPair(out, row, sums, scale0, scale1)
-        const at = out + (row << 2)
-        store<f32>(at, load<f32>(at) - sum * f16At(d + 16) * <f32>load<u8>(scales, 96))
-        store<f32>(at, load<f32>(at, 4) - sum * f16At(d + 18) * <f32>load<u8>(scales, 97), 4)
+        addWithMinima(out, row, nibbles(p + 160 + inSuper * 128 + row * 4, x, 0), p, a, b)
       }
       if (inSuper == 7) p += 1184
+    }
+    out += 32
+  }
+}
+
+/** Adds block `b` of Q4_K or Q5_K for rows `row` and `row` + 1, whose scales lie at p. */
+function addWithMinima(out: usize, row: usize, sums: i64, p: usize, a: Activations, b: usize): void {
+  const scale = load<f32>(a.shortScales + (b << 2))
+  const sum = load<f32>(a.sums + (b << 2))
+  const d = p + row * 2
+  const scales = p + (b & 7) * 8 + row
+  const scale0 = scale * f16At(d) * <f32>load<u8>(scales, 32)
+  const scale1 = scale * f16At(d + 2) * <f32>load<u8>(scales, 33)
+  addPair(out, row, sums, scale0, scale1)
+  const at = out + (row << 2)
+  store<f32>(at, load<f32>(at) - sum * f16At(d + 16) * <f32>load<u8>(scales, 96))
+  store<f32>(at, load<f32>(at, 4) - sum * f16At(d + 18) * <f32>load<u8>(scales, 97), 4)
+}
+
+const FIVE_BITS: i64 = 0x1f1f1f1f_1f1f1f1f
+const THREE_BITS: i64 = 0x07070707_07070707
+
+/** A block of two rows with 5-bit weights times x, `start` added: five steps, three more in their upper bits. */
+function fiveBits(block: usize, x: usize, start: i64): i64 {
+  let sums = start
+  for (let q: usize = 0; q < 5; q++) sums += fourOfTwo(load<i64>(block + q * 32) & FIVE_BITS, x + q * 8)
+  const u1 = (load<i64>(block, 32) >>> 5) & THREE_BITS
+  const u3 = (load<i64>(block, 96) >>> 5) & THREE_BITS
+  const w5 = ((load<i64>(block) >>> 5) & THREE_BITS) | ((u1 << 3) & FIVE_BITS)
+  const w6 = ((load<i64>(block, 64) >>> 5) & THREE_BITS) | ((u3 << 3) & FIVE_BITS)
+  const w7 =
+    ((load<i64>(block, 128) >>> 5) & THREE_BITS) |
+    ((u1 << 1) & 0x08080808_08080808) |
+    ((u3 << 2) & 0x10101010_10101010)
+  return sums + fourOfTwo(w5, x + 40) + fourOfTwo(w6, x + 48) + fourOfTwo(w7, x + 56)
+}
+
+/** out (groups · 8) = W · x */
+export function dotQ5_0(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const blocks = <usize>(a.cols >> 5)
+  let p = weights
+  for (let g = 0; g < groups; g++) {
+    memory.fill(out, 0, 32)
+    for (let b: usize = 0; b < blocks; b++) {
+      const x = a.shorts + (b << 6)
+      const scale = load<f32>(a.shortScales + (b << 2))
+      const start = both(2 * load<i32>(a.eights + (b << 2)))
+      for (let row: usize = 0; row < 8; row += 2) {
+        const d = p + row * 2
+        addPair(out, row, fiveBits(p + 16 + row * 4, x, start), scale * f16At(d), scale * f16At(d + 2))
+      }
+      p += 176
+    }
+    out += 32
+  }
+}
+
+/** out (groups · 8) = W · x */
+export function dotQ5_K(weights: usize, groups: i32, a: Activations, out: usize): void {
+  const blocks = <usize>(a.cols >> 5)
+  let p = weights
+  for (let g = 0; g < groups; g++) {
+    memory.fill(out, 0, 32)
+    for (let b: usize = 0; b < blocks; b++) {
+      const x = a.shorts + (b << 6)
+      const inSuper = b & 7
+      for (let row: usize = 0; row < 8; row += 2) {
+        addWithMinima(out, row, fiveBits(p + 160 + inSuper * 160 + row * 4, x, 0), p, a, b)
+      }
+      if (inSuper == 7) p += 1440
     }
     out += 32
   }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { WeightType } from '../gguf/quant.ts'
+import { weightTypes, type WeightType } from '../gguf/quant.ts'
 import type { RopePairs } from './backend.ts'
 
 /** One or more products that share x (rows, cols); `outs` are the rows of each W. */
@@ -47,7 +47,7 @@ export type Case = (MatmulCase | EmbedCase | NormCase | RopeCase | AttentionCase
   because?: string
 }
 
-const allTypes: readonly WeightType[] = ['F32', 'F16', 'Q8_0', 'Q4_0', 'Q4_K', 'Q6_K']
+const allTypes: readonly WeightType[] = ['F32', 'F16', 'Q8_0', 'Q4_0', 'Q5_0', 'Q4_K', 'Q5_K', 'Q6_K']
 const floats: readonly WeightType[] = ['F32', 'F16']
 
 /** The bound of a product: quantized weights meet activations that were rounded to 8 bits in blocks. */
@@ -62,9 +62,9 @@ function matmulBound({ types, outs, rows }: Omit<MatmulCase, 'op'>): { maxNmse: 
 
 /** Widths that are whole blocks of the type, but not of more. */
 const widths = (type: WeightType): readonly number[] => {
-  if (type === 'Q4_K' || type === 'Q6_K') return [256, 768]
-  if (type === 'Q8_0' || type === 'Q4_0') return [32, 96, 1024]
-  return [1, 33, 256]
+  const { weights } = weightTypes[type]
+  if (weights === 1) return [1, 33, 256]
+  return weights === 32 ? [32, 96, 1024] : [256, 768]
 }
 
 const matmul = (shape: Omit<MatmulCase, 'op'>): Case => ({
@@ -93,7 +93,9 @@ const matmulCases: Case[] = [
   // as llama.cpp's _M recipes mix them
   matmul({ types: ['Q4_K', 'Q4_K', 'Q6_K'], cols: 512, outs: [128, 32, 32], rows: 1 }),
   matmul({ types: ['Q4_K', 'Q4_K', 'Q6_K'], cols: 512, outs: [128, 32, 32], rows: 17 }),
+  matmul({ types: ['Q5_K', 'Q5_K', 'Q6_K'], cols: 512, outs: [128, 32, 32], rows: 17 }),
   matmul({ types: ['F16', 'Q8_0', 'Q4_0'], cols: 512, outs: [10, 20, 30], rows: 2 }),
+  matmul({ types: ['Q5_0', 'Q5_0', 'Q8_0'], cols: 96, outs: [24, 8, 8], rows: 17 }),
 ]
 
 const embedCases: Case[] = allTypes.map((type) => ({

@@ -21,7 +21,9 @@ describe('block sizes are those of the static asserts in ggml-common.h', () => {
     ['F16', 1, 2],
     ['Q8_0', 32, 2 + 32],
     ['Q4_0', 32, 2 + 32 / 2],
+    ['Q5_0', 32, 2 + 4 + 32 / 2],
     ['Q4_K', 256, 2 * 2 + 12 + 256 / 2],
+    ['Q5_K', 256, 2 * 2 + 12 + 256 / 8 + 256 / 2],
     ['Q6_K', 256, 2 + 256 / 16 + (3 * 256) / 4],
   ]
   test.each(asserted)('%s', (type, weights, bytes) => {
@@ -54,6 +56,36 @@ describe('blocks worked out by hand', () => {
     expect(weights[15]).toBe(4)
     expect(weights[31]).toBe(2)
     expect(weights.filter((weight) => weight !== 0)).toHaveLength(4)
+  })
+
+  test('Q5_0: nibbles as Q4_0, the fifth bit of weight i is bit i of a word, sixteen is zero', () => {
+    const pairs = Array<number>(16).fill(0)
+    pairs[0] = 0xf1 // weight 0: 1, weight 16: 15
+    const fifths = [0xfe, 0xff, 0xff, 0x7f] // all but weights 0 and 31
+    const weights = weightsOf('Q5_0', [...two, ...fifths, ...pairs])
+    expect(weights[0]).toBe(2 * (1 - 16))
+    expect(weights[16]).toBe(2 * (31 - 16))
+    expect(weights[31]).toBe(2 * -16)
+    expect(weights.filter((weight) => weight !== 0)).toHaveLength(3)
+  })
+
+  test('Q5_K: as Q4_K, the fifth bit of a weight is bit j of byte i, j its sub-block', () => {
+    const scales = zeros(12)
+    scales[0] = 3
+    scales[4] = 5
+    scales[11] = 0x1 | (0x2 << 4) // scale 7: 1; min 7: 2
+    const fifths = zeros(32)
+    fifths[0] = 0x01 // weight 0
+    fifths[31] = 0x80 // weight 255
+    const quants = zeros(128)
+    quants[0] = 0x0f
+    quants[127] = 0x90
+    const weights = weightsOf('Q5_K', [...one, ...half, ...scales, ...fifths, ...quants])
+    expect(weights[0]).toBe(3 * 31 - 0.5 * 5)
+    expect(weights[1]).toBe(-2.5)
+    expect(weights[31]).toBe(-2.5)
+    expect(weights[254]).toBe(-1)
+    expect(weights[255]).toBe(25 - 1)
   })
 
   test('Q4_K: scales and mins of the first four sub-blocks lie in six bits, of the last four in four and two', () => {

@@ -57,6 +57,16 @@ const q4_0: DequantizeBlock = (source, at, out, to) => {
   }
 }
 
+/** { half d; uint8 qh[4]; uint8 qs[16] }: as Q4_0, and bit i of qh is the fifth bit of weight i; weight = d · (q − 16) */
+const q5_0: DequantizeBlock = (source, at, out, to) => {
+  const d = half(source, at)
+  const fifths = source.getUint32(at + 2, true)
+  for (let i = 0; i < 32; i++) {
+    const q = (source.getUint8(at + 6 + (i & 15)) >> (i < 16 ? 0 : 4)) & 15
+    out[to + i] = d * ((q | (((fifths >>> i) & 1) << 4)) - 16)
+  }
+}
+
 /**
  * { half d, dmin; uint8 scales[12]; uint8 qs[128] }: eight sub-blocks of 32 weights, each with a 6-bit scale and a
  * 6-bit min; weight = d · scale · q − dmin · min. Every 32 bytes of qs hold two sub-blocks: low nibbles, high nibbles.
@@ -70,6 +80,22 @@ const q4_k: DequantizeBlock = (source, at, out, to) => {
     const shift = (sub & 1) * 4
     for (let i = 0; i < 32; i++) {
       const q = (source.getUint8(qs + i) >> shift) & 15
+      out[to + sub * 32 + i] = d * scale * q - dmin * min
+    }
+  }
+}
+
+/** { half d, dmin; uint8 scales[12]; uint8 qh[32]; uint8 qs[128] }: as Q4_K; bit j of qh[i] is the fifth of sub-block j's weight i */
+const q5_k: DequantizeBlock = (source, at, out, to) => {
+  const d = half(source, at)
+  const dmin = half(source, at + 2)
+  for (let sub = 0; sub < 8; sub++) {
+    const { scale, min } = scaleAndMin(source, at + 4, sub)
+    const qs = at + 48 + (sub >> 1) * 32
+    const shift = (sub & 1) * 4
+    for (let i = 0; i < 32; i++) {
+      const fifth = (source.getUint8(at + 16 + i) >> sub) & 1
+      const q = ((source.getUint8(qs + i) >> shift) & 15) | (fifth << 4)
       out[to + sub * 32 + i] = d * scale * q - dmin * min
     }
   }
@@ -112,6 +138,8 @@ const dequantizers: Readonly<Record<WeightType, DequantizeBlock>> = {
   F16: f16,
   Q8_0: q8_0,
   Q4_0: q4_0,
+  Q5_0: q5_0,
   Q4_K: q4_k,
+  Q5_K: q5_k,
   Q6_K: q6_k,
 }

@@ -3,7 +3,7 @@
  * each of four rows and no sum crosses lanes.
  *
  * A group is a row of blocks; each block holds the scales of its eight rows, then its steps. A step is a
- * 32-bit word of row 0, of row 1 … of row 7. The pictures are in kernels/q4.ts, q6.ts, q8.ts and float.ts.
+ * 32-bit word of row 0, of row 1 … of row 7. The pictures are in kernels/q4.ts, q5.ts, q6.ts, q8.ts and float.ts.
  *
  * @module
  */
@@ -12,8 +12,17 @@ import { rowBytes, weightTypes, type WeightType } from '../gguf/quant.ts'
 
 const rowGroup = 8
 
-/** Packed bytes per block of one row: GGUF's, except that Q4_K's 6-bit scales become bytes (+2.8 %). */
-const blockBytes: Record<WeightType, number> = { F32: 4, F16: 2, Q8_0: 34, Q4_0: 18, Q4_K: 148, Q6_K: 210 }
+/** Packed bytes per block of one row: GGUF's, except that the 6-bit scales of Q4_K and Q5_K become bytes (+2.8 %, +2.3 %). */
+const blockBytes: Record<WeightType, number> = {
+  F32: 4,
+  F16: 2,
+  Q8_0: 34,
+  Q4_0: 18,
+  Q5_0: 22,
+  Q4_K: 148,
+  Q5_K: 180,
+  Q6_K: 210,
+}
 
 /** Packs the row `lane` of a group. */
 type PackRow = (source: DataView, from: number, out: DataView, lane: number, blocks: number) => void
@@ -23,7 +32,9 @@ const packRow: Record<WeightType, PackRow> = {
   F16: packF16,
   Q8_0: packQ8_0,
   Q4_0: packQ4_0,
+  Q5_0: packQ5_0,
   Q4_K: packQ4_K,
+  Q5_K: packQ5_K,
   Q6_K: packQ6_K,
 }
 
@@ -84,17 +95,7 @@ function packQ4_K(source: DataView, from: number, out: DataView, lane: number, b
   for (let b = 0; b < blocks; b++) {
     const block = from + b * 144
     const to = b * 1184
-    out.setUint16(to + lane * 2, source.getUint16(block, true), true)
-    out.setUint16(to + 16 + lane * 2, source.getUint16(block + 2, true), true)
-    for (let i = 0; i < 4; i++) {
-      const scale = source.getUint8(block + 4 + i)
-      const minimum = source.getUint8(block + 8 + i)
-      const rest = source.getUint8(block + 12 + i)
-      out.setUint8(to + 32 + i * 8 + lane, scale & 63)
-      out.setUint8(to + 96 + i * 8 + lane, minimum & 63)
-      out.setUint8(to + 64 + i * 8 + lane, (rest & 15) | ((scale >> 6) << 4))
-      out.setUint8(to + 128 + i * 8 + lane, (rest >> 4) | ((minimum >> 6) << 4))
-    }
+    packScalesAndMinima(source, block, out, to, lane)
     for (let pair = 0; pair < 4; pair++) {
       const quants = block + 16 + pair * 32
       const even = to + 160 + pair * 256 + lane * 4
@@ -108,8 +109,72 @@ function packQ4_K(source: DataView, from: number, out: DataView, lane: number, b
   }
 }
 
+/** d, dmin and the 6-bit scales and minima of eight blocks, as Q4_K and Q5_K have them. */
+function packScalesAndMinima(source: DataView, block: number, out: DataView, to: number, lane: number): void {
+  out.setUint16(to + lane * 2, source.getUint16(block, true), true)
+  out.setUint16(to + 16 + lane * 2, source.getUint16(block + 2, true), true)
+  for (let i = 0; i < 4; i++) {
+    const scale = source.getUint8(block + 4 + i)
+    const minimum = source.getUint8(block + 8 + i)
+    const rest = source.getUint8(block + 12 + i)
+    out.setUint8(to + 32 + i * 8 + lane, scale & 63)
+    out.setUint8(to + 96 + i * 8 + lane, minimum & 63)
+    out.setUint8(to + 64 + i * 8 + lane, (rest & 15) | ((scale >> 6) << 4))
+    out.setUint8(to + 128 + i * 8 + lane, (rest >> 4) | ((minimum >> 6) << 4))
+  }
+}
+
+// block_q5_0: f16 d, a word with the fifth bit of every weight, nibbles as in Q4_0
+function packQ5_0(source: DataView, from: number, out: DataView, lane: number, blocks: number): void {
+  for (let b = 0; b < blocks; b++) {
+    const block = from + b * 22
+    const to = b * 176
+    out.setUint16(to + lane * 2, source.getUint16(block, true), true)
+    const fifths = source.getUint32(block + 2, true)
+    packFiveBits(out, to + 16 + lane * 4, (q) => {
+      const nibble = nibblesAt(source, block + 6 + (q & 3) * 4, q < 4 ? 0 : 4)
+      return nibble | spread(fifths >>> (q * 4))
+    })
+  }
+}
+
+/** Four bits as the fifth bits of the bytes of a word. */
+function spread(bits: number): number {
+  return ((bits & 1) << 4) | ((bits & 2) << 11) | ((bits & 4) << 18) | ((bits & 8) << 25)
+}
+
+// block_q5_K: as block_q4_K, and between scales and nibbles 32 bytes, bit j of which are the fifth bits of block j
+function packQ5_K(source: DataView, from: number, out: DataView, lane: number, blocks: number): void {
+  for (let b = 0; b < blocks; b++) {
+    const block = from + b * 176
+    const to = b * 1440
+    packScalesAndMinima(source, block, out, to, lane)
+    for (let j = 0; j < 8; j++) {
+      packFiveBits(out, to + 160 + j * 160 + lane * 4, (q) => {
+        const nibble = nibblesAt(source, block + 48 + (j >> 1) * 32 + q * 4, (j & 1) * 4)
+        return nibble | (((source.getInt32(block + 16 + q * 4, true) >>> j) & ones) << 4)
+      })
+    }
+  }
+}
+
+/** A block of 32 weights, of which `step` tells four at a time: five words hold eight, as drawn in kernels/q5.ts. */
+function packFiveBits(out: DataView, to: number, step: (q: number) => number): void {
+  const [fifth, sixth, seventh] = [step(5), step(6), step(7)]
+  const upper = [
+    fifth & threes,
+    ((fifth >>> 3) & pairs) | (((seventh >>> 3) & ones) << 2),
+    sixth & threes,
+    ((sixth >>> 3) & pairs) | (((seventh >>> 4) & ones) << 2),
+    seventh & threes,
+  ]
+  for (const [q, bits] of upper.entries()) out.setInt32(to + q * 32, step(q) | (bits << 5), true)
+}
+
 const nibbles = 0x0f0f0f0f
+const threes = 0x07070707
 const pairs = 0x03030303
+const ones = 0x01010101
 
 // block_q6_K: 128 bytes of low nibbles, 64 of upper bits, 16 × i8 scales, f16 d. Of every 128 weights, number
 // 32j + i has its nibble in byte 32 (j mod 2) + i, low for j < 2, and its upper bits at 2j of byte i

@@ -99,8 +99,8 @@ describe('a model that Hearth does not run', () => {
   it.each([
     [
       'a weight type',
-      [...headOf, tensor('blk.0.attn_q.weight', [32, 4], 6)],
-      /blk.0.attn_q.weight.*Q5_0.*F32, F16, .*Q6_K/,
+      [...headOf, tensor('blk.0.attn_q.weight', [32, 4], 7)],
+      /blk.0.attn_q.weight.*Q5_1.*F32, F16, .*Q6_K/,
     ],
     ['a vector in F16', [...headOf, tensor('blk.0.attn_norm.weight', [4], 1)], /blk.0.attn_norm.weight.*F16/],
     [

@@ -108,7 +108,7 @@ describe('what is not supported is refused by name, beside what is', () => {
     const header = await headerOf({})
     const tensors = header.tensors.map((tensor) => ({ ...tensor, type: 'IQ2_XS' }))
     expect(() => modelConfig({ ...header, tensors })).toThrow(
-      'as IQ2_XS; Hearth runs F32, F16, Q4_0, Q8_0, Q4_K, Q6_K',
+      'as IQ2_XS; Hearth runs F32, F16, Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K',
     )
   })
 })

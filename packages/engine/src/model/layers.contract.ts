@@ -46,7 +46,7 @@ const ofType = (type: WeightType): Case => ({
 })
 
 const cases: readonly Case[] = [
-  ...(['F32', 'F16', 'Q8_0', 'Q4_0', 'Q4_K', 'Q6_K'] as const).map(ofType),
+  ...(['F32', 'F16', 'Q8_0', 'Q4_0', 'Q5_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const).map(ofType),
   { title: 'Qwen2, with biases', model: { architecture: 'qwen2' }, steps: prompt, ...exact },
   { title: "Llama 3.1's RoPE factors", model: { ropeFactors: true }, steps: prompt, ...exact },
   {

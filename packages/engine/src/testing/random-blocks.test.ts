@@ -4,12 +4,14 @@ import { nmse } from './nmse.ts'
 import type { WeightType } from '../gguf/quant.ts'
 import { quantize, randomNumbers } from './random-blocks.ts'
 
-// What rounding to 23, 10, 7, 5 or 4 bits costs, roughly.
+// What rounding to 23, 10, 7, 6, 5 or 4 bits costs, roughly.
 const bounds: [WeightType, number][] = [
   ['F32', 0],
   ['F16', 1e-7],
   ['Q8_0', 1e-4],
   ['Q6_K', 1e-3],
+  ['Q5_K', 3e-3],
+  ['Q5_0', 5e-3],
   ['Q4_K', 1e-2],
   ['Q4_0', 2e-2],
 ]

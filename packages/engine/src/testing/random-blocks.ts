@@ -59,10 +59,41 @@ const writeQ4_0: BlockWriter = (block, weights) => {
   for (let i = 0; i < 16; i++) block.setUint8(2 + i, q(i) | (q(i + 16) << 4))
 }
 
+const writeQ5_0: BlockWriter = (block, weights) => {
+  const d = writeHalf(block, 0, extreme(weights) / -16)
+  const q = (i: number) => clamp(over(weights[i]!, d) + 16, 0, 31)
+  let fifths = 0
+  for (let i = 0; i < 32; i++) fifths |= (q(i) >> 4) << i
+  block.setInt32(2, fifths, true)
+  for (let i = 0; i < 16; i++) block.setUint8(6 + i, (q(i) & 15) | ((q(i + 16) & 15) << 4))
+}
+
 const writeQ4_K: BlockWriter = (block, weights) => {
+  writeMinimaBlock(block, weights, 15, (sub, i, q) => addNibble(block, 16, sub, i, q))
+}
+
+const writeQ5_K: BlockWriter = (block, weights) => {
+  writeMinimaBlock(block, weights, 31, (sub, i, q) => {
+    block.setUint8(16 + i, block.getUint8(16 + i) | ((q >> 4) << sub))
+    addNibble(block, 48, sub, i, q & 15)
+  })
+}
+
+function addNibble(block: DataView, quants: number, sub: number, i: number, nibble: number): void {
+  const at = quants + (sub >> 1) * 32 + i
+  block.setUint8(at, block.getUint8(at) | (nibble << ((sub & 1) * 4)))
+}
+
+/** Scales and minima of eight sub-blocks, as Q4_K and Q5_K have them; `write` gets each of the weights, 0 … `most`. */
+function writeMinimaBlock(
+  block: DataView,
+  weights: Float32Array,
+  most: number,
+  write: (sub: number, i: number, q: number) => void,
+): void {
   const subs = Array.from({ length: 8 }, (_, sub) => weights.subarray(sub * 32, sub * 32 + 32))
   const floors = subs.map((sub) => Math.max(0, -Math.min(...sub)))
-  const steps = subs.map((sub, s) => (Math.max(...sub) + floors[s]!) / 15)
+  const steps = subs.map((sub, s) => (Math.max(...sub) + floors[s]!) / most)
   const d = writeHalf(block, 0, Math.max(...steps) / 63)
   const dmin = writeHalf(block, 2, Math.max(...floors) / 63)
   for (const [sub, values] of subs.entries()) {
@@ -70,9 +101,7 @@ const writeQ4_K: BlockWriter = (block, weights) => {
     const min = clamp(over(floors[sub]!, dmin), 0, 63)
     writeScaleAndMin(block, sub, scale, min)
     for (const [i, value] of values.entries()) {
-      const q = clamp(over(value + dmin * min, d * scale), 0, 15)
-      const at = 16 + (sub >> 1) * 32 + i
-      block.setUint8(at, block.getUint8(at) | (q << ((sub & 1) * 4)))
+      write(sub, i, clamp(over(value + dmin * min, d * scale), 0, most))
     }
   }
 }
@@ -115,6 +144,8 @@ const writers: Readonly<Record<WeightType, BlockWriter>> = {
   F16: (block, weights) => block.setUint16(0, floatToHalf(weights[0]!), true),
   Q8_0: writeQ8_0,
   Q4_0: writeQ4_0,
+  Q5_0: writeQ5_0,
   Q4_K: writeQ4_K,
+  Q5_K: writeQ5_K,
   Q6_K: writeQ6_K,
 }

@@ -44,8 +44,10 @@ const deviations: Readonly<Record<WeightType, number>> = {
   F32: 1,
   F16: 1,
   Q4_0: 4.61, // 0 … 15
+  Q5_0: 9.23, // 0 … 31
   Q8_0: 73.9, // −128 … 127
   Q4_K: 4.61 * 42.7, // sub-scales 32 … 63 in four sub-blocks, 0 … 63 in the others
+  Q5_K: 9.23 * 42.7, // as Q4_K
   Q6_K: 18.5 * 97.3, // sub-scales ±(64 … 127)
 }
 
@@ -62,23 +64,14 @@ const finish: Readonly<Record<WeightType, Finish>> = {
   F32: (view, at, scale, random) => view.setFloat32(at, evenly(scale, random), true),
   F16: (view, at, scale, random) => view.setUint16(at, floatToHalf(evenly(scale, random)), true),
   Q4_0: (view, at, scale, random) => view.setUint16(at, eitherSign(scale, random), true),
+  Q5_0: (view, at, scale, random) => view.setUint16(at, eitherSign(scale, random), true),
   Q8_0(view, at, scale, random) {
     view.setUint16(at, eitherSign(scale, random), true)
     // ggml's quantizer never writes −128
     for (let i = 2; i < 34; i++) if (view.getUint8(at + i) === 0x80) view.setUint8(at + i, 0x81)
   },
-  Q4_K(view, at, scale, random) {
-    // each minimum is its sub-block's scale, times 7.5: the middle of 0 … 15
-    const step = scale * (0.75 + random() / 2)
-    view.setUint16(at, floatToHalf(step), true)
-    view.setUint16(at + 2, floatToHalf(7.5 * step), true)
-    for (let i = 4; i < 8; i++) {
-      const shared = view.getUint8(at + i) | 32
-      view.setUint8(at + i, shared)
-      view.setUint8(at + i + 4, shared)
-      view.setUint8(at + i + 8, (view.getUint8(at + i + 8) & 15) * 17)
-    }
-  },
+  Q4_K: (view, at, scale, random) => finishMinima(view, at, scale, random, 7.5),
+  Q5_K: (view, at, scale, random) => finishMinima(view, at, scale, random, 15.5),
   Q6_K(view, at, scale, random) {
     for (let i = 192; i < 208; i++) {
       const size = (view.getUint8(at + i) & 63) | 64
@@ -86,4 +79,17 @@ const finish: Readonly<Record<WeightType, Finish>> = {
     }
     view.setUint16(at + 208, eitherSign(scale, random), true)
   },
+}
+
+/** Each minimum is its sub-block's scale, times the middle of its quants. */
+function finishMinima(view: DataView, at: number, scale: number, random: () => number, middle: number): void {
+  const step = scale * (0.75 + random() / 2)
+  view.setUint16(at, floatToHalf(step), true)
+  view.setUint16(at + 2, floatToHalf(middle * step), true)
+  for (let i = 4; i < 8; i++) {
+    const shared = view.getUint8(at + i) | 32
+    view.setUint8(at + i, shared)
+    view.setUint8(at + i + 4, shared)
+    view.setUint8(at + i + 8, (view.getUint8(at + i + 8) & 15) * 17)
+  }
 }

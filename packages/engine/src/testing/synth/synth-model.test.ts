@@ -44,7 +44,7 @@ describe('size', () => {
   )
 
   // llama.cpp's tools/quantize/README.md, whose Llama 3.1 8B has the shape of Llama 3 8B
-  const bits = { Q4_K_M: 4.8944, Q6_K: 6.5633, Q8_0: 8.5008, F16: 16.0005 }
+  const bits = { Q4_K_M: 4.8944, Q5_K_M: 5.7036, Q6_K: 6.5633, Q8_0: 8.5008, F16: 16.0005 }
   test.each(Object.entries(bits))(
     'llama-3-8b in %s has the published bits per weight',
     (recipe, expected) => {
@@ -52,6 +52,13 @@ describe('size', () => {
       expect(Math.abs((8 * sizeBytes) / weights / expected - 1)).toBeLessThan(0.02)
     },
   )
+
+  // ollama.com's library: rows of 896 weights, and attn_v of 80 layers
+  const megabytes = { 'qwen2.5-0.5b': 398, 'llama-3-70b': 42_520 } as const
+  test.each(Object.entries(megabytes))('%s in Q4_K_M is as large as the published file', (name, expected) => {
+    const { sizeBytes } = synthModel(modelShapes[name as keyof typeof megabytes], 'Q4_K_M')
+    expect(Math.abs(sizeBytes / 1e6 / expected - 1)).toBeLessThan(0.02)
+  })
 
   // parameters as the models' own pages count them, in billions
   const billions = {

@@ -1,13 +1,12 @@
 /**
- * What this device can do, measured with the kernels and the store that it will use: some two seconds for all weight
- * types, half of one for those of a model. It yields every few hundredths of a second.
+ * What this device can do, measured with the kernels and the store that it will use: some two seconds for the usual
+ * weight types, half of one for those of a model. It yields every few hundredths of a second.
  *
  * @module
  */
 import type { ModelProfile } from '@hearth/halda'
 import type { Backend } from '../../backend/backend.ts'
 import { breathe } from '../../breathe.ts'
-import { weightTypes, type WeightType } from '../../gguf/quant.ts'
 import type { ShardStore } from '../../store/shard-store.ts'
 import { measureDisk, type DiskSpeed, type LentReader } from './disk-speed.ts'
 import { measureLayerCosts, type LayerCosts } from './layer-costs.ts'
@@ -20,8 +19,11 @@ export type ComputeSpeed = ProductRates & LayerCosts & { headFixedMs: number }
 
 export type MeasuredDevice = ComputeSpeed & DiskSpeed & { measuredAtMs: number }
 
+/** What most files have; others are measured when a model that has them is chosen. */
+const usualTypes = ['F32', 'F16', 'Q8_0', 'Q4_0', 'Q4_K', 'Q6_K'] as const
+
 /**
- * All weight types at a usual shape, and the store.
+ * The usual weight types at a usual shape, and the store.
  *
  * @param mostBytes of memory that it may take
  * @throws EngineError of {@link measureDisk}
@@ -32,9 +34,8 @@ export async function measureDevice(
   lendReader: () => LentReader,
   mostBytes: number,
 ): Promise<MeasuredDevice> {
-  const types = Object.keys(weightTypes) as WeightType[]
   return {
-    ...(await measureProducts(backend, types, usualShape, mostBytes)),
+    ...(await measureProducts(backend, usualTypes, usualShape, mostBytes)),
     ...(await measureLayerCosts(backend, usualShape)),
     headFixedMs: await measureHead(backend),
     ...(await measureDisk(backend, store, lendReader, mostBytes)),
