@@ -5,7 +5,8 @@
  */
 import type { GenerateStats } from '@hearth/engine'
 import type { DeviceFigures } from './device-figures.ts'
-import type { AskOptions, RunningCluster } from './run-cluster.ts'
+import type { AskOptions } from './driven-room.ts'
+import type { RunningCluster } from './run-cluster.ts'
 import type { Lateness, TimerTab } from './timer-tab.ts'
 
 /** Averages over passes through all layers. */

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from '@playwright/test'
 import { modelShapes, synthModel } from '@hearth/engine/testing'
-import { startCluster, type ClusterOptions } from '../cluster/run-cluster.ts'
+import type { ClusterOptions } from '../cluster/cluster-options.ts'
+import { startCluster } from '../cluster/run-cluster.ts'
 
 let folder: string
 let model: string
