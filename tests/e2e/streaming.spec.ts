@@ -128,6 +128,17 @@ test('budgets that move up and down change no word of 200, and no memory is lost
       expect(Math.abs(after[i]!.memoryBytes / memoryBytes - 1)).toBeLessThan(0.02)
       expect(after[i]!.reservedBytes / reservedBytes - 1).toBeLessThan(0.02)
     }
+
+    await setBudgets([32e6, roomyBytes])
+    const page = cluster.pages[0]!
+    await page.getByRole('button', { name: 'Settings' }).click()
+    const inUse = page.getByRole('dialog').getByTestId('memory-in-use')
+    const pressure = async () => Number(await inUse.getAttribute('data-pressure'))
+    await expect.poll(pressure).toBeGreaterThan(0.8)
+    await expect.poll(pressure).toBeLessThanOrEqual(1)
+    await expect(inUse).toContainText(/of 32\.0 MB in use, \d+\s%/)
+    await expect(inUse).toContainText('is read from storage')
+    await expect(inUse).toContainText('The browser keeps')
   } finally {
     await cluster.close()
   }

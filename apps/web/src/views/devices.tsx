@@ -79,13 +79,17 @@ function SeatLine(props: { seat: Seat; forecast: DeviceForecast | null }): JSX.E
 
 /** How much of what a device offers its part fills. */
 function Memory(props: { name: string; part: DeviceForecast }): JSX.Element {
-  const words = () => `${bytesInWords(props.part.memoryBytes)} of ${bytesInWords(props.part.budgetBytes)}`
+  const isTight = () => props.part.memoryBytes > props.part.budgetBytes
+  const words = () => {
+    const [part, offer] = [bytesInWords(props.part.memoryBytes), bytesInWords(props.part.budgetBytes)]
+    return isTight() ? `needs ${part}, offers ${offer}` : `${part} of ${offer}`
+  }
   return (
     <span class="seat-memory small muted">
       <Meter
         label={`Memory that ${props.name} fills`}
         value={props.part.memoryBytes / props.part.budgetBytes}
-        tight={props.part.memoryBytes > props.part.budgetBytes}
+        tight={isTight()}
       />
       {words()}
     </span>

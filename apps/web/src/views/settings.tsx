@@ -5,6 +5,7 @@ import { usePage } from '../page.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { Problem } from '../ui/problem.tsx'
 import { bytesInWords, msDigits } from '../words.ts'
+import { MemoryInUse } from './memory-in-use.tsx'
 import './settings.css'
 
 const stepBytes = 128e6
@@ -78,10 +79,8 @@ function Memory(): JSX.Element {
           setDraggedBytes(null)
         }}
       />
-      <p class="muted small">
-        In use now: {bytesInWords(state.memoryBytes)}; at most {bytesInWords(state.peakMemoryBytes)} since the
-        page opened. A new budget makes a new plan.
-      </p>
+      <MemoryInUse />
+      <p class="muted small">A new budget makes a new plan.</p>
     </div>
   )
 }

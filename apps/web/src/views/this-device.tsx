@@ -1,6 +1,7 @@
 import { For, Show, type JSX } from 'solid-js'
 import { usePage } from '../page.ts'
 import { bytesInWords } from '../words.ts'
+import { MemoryInUse } from './memory-in-use.tsx'
 
 /** What this device can do, and what its browser lacks. */
 export function ThisDevice(): JSX.Element {
@@ -17,7 +18,7 @@ export function ThisDevice(): JSX.Element {
         <dd>{state.abilities?.compute ?? 'Measuring…'}</dd>
         <dt>Memory</dt>
         <dd>
-          {bytesInWords(state.memoryBudgetBytes)} offered, {bytesInWords(state.memoryBytes)} in use
+          <MemoryInUse brief />
         </dd>
         <dt>Storage</dt>
         <dd>{stored()}</dd>
