@@ -88,15 +88,18 @@ test('llama.cpp is the slower by 3 and 2, unless it was killed', () => {
     type: 'Q8_0',
     times,
     weightsBytes: null,
+    diskBytesPerSec: times === 3 ? 400e6 : null,
     hearthTpotMs: 100,
+    hearthStreamedBytes: 0,
+    hearthReadBytesPerSec: null,
     llamaTpotMs,
     hearthOwnBytes: 0,
     llamaOwnBytes: 0,
   })
   const rows = [mmap(null, 90), mmap(1.5, 290), mmap(3, 201), mmap(3, null)]
   expect(judged({ mmap: { rows, missing: null } })).toEqual([
-    ['llama.cpp ÷ Hearth, the model 1.5 × the memory', 2.9, false],
-    ['llama.cpp ÷ Hearth, the model 3 × the memory', 2.01, true],
+    ['llama.cpp ÷ Hearth, the model 1.5 × the memory, the whole disk', 2.9, false],
+    ['llama.cpp ÷ Hearth, the model 3 × the memory, 400 MB/s', 2.01, true],
   ])
 })
 

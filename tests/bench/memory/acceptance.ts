@@ -33,11 +33,15 @@ export function verdicts({ ablation, bound, large, mmap, budget }: MemoryMeasure
     ...[...ablation, ...bound].flatMap(judgeBound),
     ...judgeTabs([...ablation, ...bound]),
     ...large.flatMap(judgeLarge),
-    ...mmap.rows.flatMap(({ times, hearthTpotMs, llamaTpotMs }) => {
+    ...mmap.rows.flatMap(({ times, diskBytesPerSec, hearthTpotMs, llamaTpotMs }) => {
       const limit = leastAgainstMmap[String(times)]
       if (limit === undefined || llamaTpotMs === null) return []
       return [
-        atLeast(`llama.cpp ÷ Hearth, the model ${times} × the memory`, llamaTpotMs / hearthTpotMs, limit),
+        atLeast(
+          `llama.cpp ÷ Hearth, the model ${times} × the memory, ${diskBytesPerSec === null ? 'the whole disk' : `${diskBytesPerSec / 1e6} MB/s`}`,
+          llamaTpotMs / hearthTpotMs,
+          limit,
+        ),
       ]
     }),
     ...(budget ? judgeBudget(budget) : []),

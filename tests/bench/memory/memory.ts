@@ -71,7 +71,14 @@ export async function runMemoryBench(choices: MemoryChoices, log: Log): Promise<
     bound: has('bound') ? await measureStreaming([nearly], { genTokens, log }) : [],
     large,
     mmap: has('mmap')
-      ? await measureMmap({ type: 'Q8_0', times: [1.5, 3], threads: 2, genTokens, log })
+      ? await measureMmap({
+          type: 'Q8_0',
+          times: [1.5, 3],
+          disksBytesPerSec: [400e6, Infinity],
+          threads: 2,
+          genTokens,
+          log,
+        })
       : { rows: [], missing: null },
     budget: has('budget') ? await measureMovingBudget(movingTokens, log) : null,
   }

@@ -10,7 +10,12 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import type { Recipe } from '../../../packages/engine/src/testing/synth/index.ts'
-import { findControlGroups, type ControlGroup, type ControlGroups } from '../../cluster/control-groups.ts'
+import {
+  findControlGroups,
+  type ControlGroup,
+  type ControlGroups,
+  type Limits,
+} from '../../cluster/control-groups.ts'
 import { installPeers } from '../peers.ts'
 import { withModel } from '../synth-file.ts'
 import { withRoom, type Log } from './room.ts'
@@ -22,7 +27,12 @@ export type MmapRow = {
   times: number | null
   /** For weights and page cache; what each engine needs beside them comes on top. */
   weightsBytes: number | null
+  /** What each got of its disk at most; null where it got all there is. */
+  diskBytesPerSec: number | null
   hearthTpotMs: number
+  /** What Hearth read for a token, and how fast while it read; null where nothing streams. */
+  hearthStreamedBytes: number
+  hearthReadBytesPerSec: number | null
   /** Null when it was killed. */
   llamaTpotMs: number | null
   /** What each takes beside weights: a browser, KV cache and buffers; a Node.js process, KV cache and buffers. */
@@ -35,6 +45,8 @@ export type MmapReport = { rows: MmapRow[]; /** Why there is no comparison. */ m
 export type MmapOptions = {
   type: Recipe
   times: readonly number[]
+  /** Infinity: as fast as it is. */
+  disksBytesPerSec: readonly number[]
   threads: number
   genTokens: number
   log: Log
@@ -51,14 +63,17 @@ export async function measureMmap(options: MmapOptions): Promise<MmapReport> {
   const { nativeMissing } = await installPeers(log)
   if (nativeMissing !== null) return { rows: [], missing: nativeMissing }
   return withModel(type, thinShape, async ({ file }) => {
-    const hearth = await hearthRun(file, options)
+    const [hearth] = await hearthRuns(file, options, [Infinity])
     const llama = await llamaRun(groups, file, options)
     log(`uncapped: Hearth ${said(hearth)}, llama.cpp ${said(llama)}`)
-    const rowOf = (times: number | null, mine: Run, theirs: Run): MmapRow => ({
+    const rowOf = (times: number | null, mine: HearthRun, theirs: Run, disk = Infinity): MmapRow => ({
       type,
       times,
       weightsBytes: times === null ? null : hearth.weightBytes / times,
-      hearthTpotMs: mine.tpotMs!,
+      diskBytesPerSec: disk === Infinity ? null : disk,
+      hearthTpotMs: mine.tpotMs,
+      hearthStreamedBytes: mine.streamedBytes,
+      hearthReadBytesPerSec: mine.readBytesPerSec,
       llamaTpotMs: theirs.tpotMs,
       hearthOwnBytes: hearth.ownBytes,
       llamaOwnBytes: llama.ownBytes,
@@ -66,10 +81,15 @@ export async function measureMmap(options: MmapOptions): Promise<MmapReport> {
     const rows = [rowOf(null, hearth, llama)]
     for (const times of options.times) {
       const memory = hearth.weightBytes / times
-      const mine = await hearthRun(file, options, hearth, memory)
-      const theirs = await llamaRun(groups, file, options, memory + llama.ownBytes + slackBytes)
-      log(`${times} times the memory: Hearth ${said(mine)}, llama.cpp ${said(theirs)}`)
-      rows.push(rowOf(times, mine, theirs))
+      const runs = await hearthRuns(file, options, options.disksBytesPerSec, hearth, memory)
+      for (const [i, disk] of options.disksBytesPerSec.entries()) {
+        const limits = { memoryBytes: memory + llama.ownBytes + slackBytes, readBytesPerSec: disk }
+        const theirs = await llamaRun(groups, file, options, limits)
+        log(
+          `${times} times the memory, disk ${disk / 1e6} MB/s: Hearth ${said(runs[i]!)}, llama.cpp ${said(theirs)}`,
+        )
+        rows.push(rowOf(times, runs[i]!, theirs, disk))
+      }
     }
     return { rows, missing: null }
   })
@@ -80,32 +100,43 @@ type Run = { tpotMs: number | null; ownBytes: number }
 const said = ({ tpotMs }: Run) => (tpotMs === null ? 'was killed' : `${tpotMs.toFixed(0)} ms per token`)
 
 type HearthRun = Run & {
+  tpotMs: number
+  streamedBytes: number
+  readBytesPerSec: number | null
   weightBytes: number
   /** Of its own bytes, those in the engine: KV cache and buffers. */
   engineBytes: number
 }
 
-/** One tab. @param free how it ran uncapped, for what it needs beside `memory` */
-async function hearthRun(
+/** One tab, with one disk after the other. @param free how it ran uncapped, for what it needs beside `memory` */
+function hearthRuns<const Disks extends readonly number[]>(
   model: string,
   { threads, genTokens, log }: MmapOptions,
+  disksBytesPerSec: Disks,
   free?: HearthRun,
   memory = 0,
-): Promise<HearthRun> {
+): Promise<{ [i in keyof Disks]: HearthRun }> {
   const capped = free && {
     budgetBytes: memory + free.engineBytes,
     browserBytes: free.ownBytes - free.engineBytes + slackBytes,
   }
   return withRoom({ model, tabs: 1, budgetBytes: null, ...capped, threads, log }, async (room) => {
     await room.choose()
-    const { stats, devices } = await room.answer(genTokens)
-    const { weightBytes, memoryBytes, realResidentBytes } = devices[0]!
-    return {
-      tpotMs: stats.tpotMs,
-      weightBytes,
-      ownBytes: realResidentBytes! - weightBytes,
-      engineBytes: memoryBytes - weightBytes,
+    const runs: HearthRun[] = []
+    for (const disk of disksBytesPerSec) {
+      const { stats, devices, streams } = await room.answer(genTokens, disk)
+      const { weightBytes, memoryBytes, realResidentBytes } = devices[0]!
+      const { streamedBytesPerToken, readBytesPerSec } = streams[0]!
+      runs.push({
+        tpotMs: stats.tpotMs,
+        streamedBytes: streamedBytesPerToken,
+        readBytesPerSec,
+        weightBytes,
+        ownBytes: realResidentBytes! - weightBytes,
+        engineBytes: memoryBytes - weightBytes,
+      })
     }
+    return runs as { [i in keyof Disks]: HearthRun }
   })
 }
 
@@ -113,10 +144,10 @@ async function llamaRun(
   groups: ControlGroups,
   file: string,
   { threads, genTokens }: MmapOptions,
-  capBytes = Infinity,
+  limits: Limits = {},
 ): Promise<Run> {
   const folder = await mkdtemp(path.join(tmpdir(), 'hearth-llama-'))
-  const group = groups.create(path.basename(folder), { memoryBytes: capBytes })
+  const group = groups.create(path.basename(folder), limits)
   try {
     const node = await group.launcher(process.execPath, path.join(folder, 'node'))
     await forget(file)
