@@ -9,7 +9,7 @@ test('the WASM backend computes what the reference computes, with one thread and
   page,
   pagesUrl,
 }) => {
-  // Plain TypeScript works out what is right: half a minute on a busy machine of two cores.
+  // Plain TypeScript works out what is right: ten seconds, several times that on a busy machine.
   test.setTimeout(180_000)
   await page.goto(pagesUrl)
   for (const arithmetic of await inWorker<string[]>(page, script, 'arithmetics')) {

@@ -57,7 +57,7 @@ export function createBench(backend: Backend) {
     /** Random weights W (rows, cols), packed as the backend wants them. */
     matrix(type: WeightType, rows: number, cols: number): Matrix {
       const region = keep(backend.region(packedBytes(backend, type, rows, cols)))
-      pack(backend, region, type, rows, cols, randomBlocks(++seed, type, rows, cols))
+      pack(backend, region, type, rows, cols, blocksOf(++seed, type, rows, cols))
       return backend.matrix(region, 0, type, rows, cols)
     },
     /** Random f32 values in a region, behind 64 bytes of something else. */
@@ -76,6 +76,16 @@ export function createBench(backend: Backend) {
     kvCache: (kvHeads: number, headDim: number) => keep(backend.kvCache(kvHeads, headDim)),
     free: () => freeable.forEach((thing) => thing.free()),
   }
+}
+
+/** Random blocks take far longer to make than to multiply: made once for all implementations under test. */
+const made = new Map<string, Uint8Array>()
+
+function blocksOf(seed: number, type: WeightType, rows: number, cols: number): Uint8Array {
+  const key = `${seed} ${type} ${rows} ${cols}`
+  const blocks = made.get(key) ?? randomBlocks(seed, type, rows, cols)
+  made.set(key, blocks)
+  return blocks
 }
 
 function packedBytes({ packing }: Backend, type: WeightType, rows: number, cols: number): number {
