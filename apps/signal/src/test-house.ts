@@ -177,3 +177,23 @@ export function createHouse(plan: Planner = everybody) {
 /** Names of the devices that run layers, sorted. */
 export const plannedIn = (view: RoomView): string[] =>
   [...new Set(view.numbered?.plan.windows.map(({ device }) => device.replace('-tablet', '')))].sort()
+
+/** Alice, bob and charlie in one room that runs a model by plan number 1. */
+export function planned() {
+  const house = createHouse()
+  const alice = house.join('alice')
+  const bob = house.join('bob')
+  const charlie = house.join('charlie')
+  house.say(alice, { type: 'choose', choice: choiceOf('demo') })
+  house.pass(100)
+  return { house, alice, bob, charlie }
+}
+
+/** Plans for two devices and more. */
+export const needsTwo: Planner = (devices, model) =>
+  devices.length < 2
+    ? { ok: false, code: 'no-plan', message: 'One device is too few.' }
+    : everybody(devices, model)
+
+/** Everybody in the room, in the order they joined. */
+export const namesIn = (view: RoomView): string[] => view.devices.map(({ name }) => name)
