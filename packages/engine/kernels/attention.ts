@@ -286,7 +286,7 @@ function weigh(scratch: usize, i: i32, from: i32, count: i32): void {
 function largestOf(scores: usize, end: usize, before: f32): f32 {
   if (!ASC_FEATURE_SIMD) return scalar.largestOf(scores, end, before)
   let most = f32x4.splat(before)
-  for (let p = scores; p < end; p += 16) most = f32x4.max(most, v128.load(p))
+  for (let p = scores; p < end; p += 16) most = f32x4.pmax(most, v128.load(p))
   return maxF32(most)
 }
 

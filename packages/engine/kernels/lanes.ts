@@ -98,8 +98,12 @@ export function sumI32(v: v128): i32 {
  * Source: the polynomial of Cephes' expf, on x reduced by multiples of ln 2.
  */
 export function exp(x: v128): v128 {
-  const clamped = f32x4.min(f32x4.max(x, f32x4.splat(-87)), f32x4.splat(88))
-  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504088896341)))
+  // pmin and pmax are one instruction where min and max are several, and keep NaN in this order
+  const clamped = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87)), f32x4.splat(88))
+  // so large a number has no room for fractions: added, it rounds, and leaves the integer in the lowest bits
+  const large = f32x4.splat(12582912) // 1.5 · 2^23
+  const shifted = madd(clamped, f32x4.splat(1.44269504088896341), large)
+  const n = f32x4.sub(shifted, large)
   const r = madd(n, f32x4.splat(2.1219444e-4), madd(n, f32x4.splat(-0.693359375), clamped))
   let y = f32x4.splat(1.98756915e-4)
   y = madd(y, r, f32x4.splat(1.3981999507e-3))
@@ -108,7 +112,7 @@ export function exp(x: v128): v128 {
   y = madd(y, r, f32x4.splat(1.6666665459e-1))
   y = madd(y, r, f32x4.splat(5.0000001201e-1))
   y = f32x4.add(madd(f32x4.mul(r, r), y, r), f32x4.splat(1))
-  return f32x4.mul(y, i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23))
+  return f32x4.mul(y, i32x4.shl(i32x4.add(shifted, i32x4.splat(127)), 23))
 }
 
 /** The first four of eight i16, each twice: what a product of pairs wants beside sums of pairs. */
