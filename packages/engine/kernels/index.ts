@@ -47,6 +47,7 @@ export { unpackRow } from './weights'
 export { rmsNorm, swiglu } from './norm'
 export { rope } from './rope'
 export { attention } from './attention'
+export { argmax, firstAtLeast, softmax } from './sampling'
 export { checksum } from './checksum'
 export { readThrough } from './roofline'
 

@@ -108,6 +108,12 @@ export interface Backend {
   ): void
   /** gate (n) = silu(gate) · up, in place. */
   swiglu(gate: Vector, up: Vector, n: number): void
+  /** The number of the largest of x, the first of equals. */
+  argmax(x: Vector): number
+  /** x = e^(x / temperature) over the sum of all, in place: logits become probabilities. */
+  softmax(x: Vector, temperature: number): void
+  /** The number of the first value of x, from number `from` on, that is `least` or more; -1 when there is none. */
+  firstAtLeast(x: Vector, least: number, from: number): number
   /** Frees everything and ends the threads. */
   close(): void
 }

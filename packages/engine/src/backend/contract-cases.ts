@@ -40,8 +40,20 @@ export type AttentionCase = {
   what: string
 }
 export type SwigluCase = { op: 'swiglu'; n: number }
+export type SoftmaxCase = { op: 'softmax'; n: number; temperature: number }
+/** Where the largest value is, the first of equals; or where all are that are at least 1, from the first to the last. */
+export type SearchCase = { op: 'argmax' | 'firstAtLeast'; n: number }
 
-export type Case = (MatmulCase | EmbedCase | NormCase | RopeCase | AttentionCase | SwigluCase) & {
+export type Case = (
+  | MatmulCase
+  | EmbedCase
+  | NormCase
+  | RopeCase
+  | AttentionCase
+  | SwigluCase
+  | SoftmaxCase
+  | SearchCase
+) & {
   maxNmse: number
   /** Why the bound is not tighter. */
   because?: string
@@ -199,6 +211,16 @@ const attentionCases: Case[] = [
 
 const swigluCases: Case[] = [1, 31, 768, 5632].map((n) => ({ op: 'swiglu', n, maxNmse: 1e-10 }))
 
+const vocabularies = [1, 3, 50, 4096, 32_003]
+
+const softmaxCases: Case[] = [0.01, 0.8, 10].flatMap((temperature) =>
+  vocabularies.map((n) => ({ op: 'softmax', n, temperature, maxNmse: 1e-10 })),
+)
+
+const searchCases: Case[] = (['argmax', 'firstAtLeast'] as const).flatMap((op) =>
+  vocabularies.map((n) => ({ op, n, maxNmse: 0 })),
+)
+
 export const cases: readonly Case[] = [
   ...matmulCases,
   ...embedCases,
@@ -206,6 +228,8 @@ export const cases: readonly Case[] = [
   ...ropeCases,
   ...attentionCases,
   ...swigluCases,
+  ...softmaxCases,
+  ...searchCases,
 ]
 
 /** A case in words. */
@@ -227,5 +251,10 @@ export function titleOf(testCase: Case): string {
       return `attention ${testCase.heads}/${testCase.kvHeads} heads of ${testCase.headDim}: ${testCase.what}`
     case 'swiglu':
       return `swiglu (${testCase.n})`
+    case 'softmax':
+      return `softmax (${testCase.n}) at temperature ${testCase.temperature}`
+    case 'argmax':
+    case 'firstAtLeast':
+      return `${testCase.op} (${testCase.n})`
   }
 }

@@ -13,6 +13,8 @@ import type {
   MatmulCase,
   NormCase,
   RopeCase,
+  SearchCase,
+  SoftmaxCase,
   SwigluCase,
 } from './contract-cases.ts'
 
@@ -36,6 +38,11 @@ export function perform(backend: Backend, testCase: Case): Float32Array {
         return attention(bench, testCase)
       case 'swiglu':
         return swiglu(bench, testCase)
+      case 'softmax':
+        return softmax(bench, testCase)
+      case 'argmax':
+      case 'firstAtLeast':
+        return search(bench, testCase)
     }
   } finally {
     bench.free()
@@ -162,6 +169,23 @@ function swiglu(bench: Bench, { n }: SwigluCase): Float32Array {
   const gate = bench.values(n)
   bench.backend.swiglu(gate, bench.values(n), n)
   return gate.values().slice()
+}
+
+function softmax(bench: Bench, { n, temperature }: SoftmaxCase): Float32Array {
+  const logits = bench.values(n)
+  bench.backend.softmax(logits, temperature)
+  return logits.values().slice()
+}
+
+/** Numbers found, in values so rounded that many are equal. */
+function search({ backend, values }: Bench, { op, n }: SearchCase): Float32Array {
+  const x = values(n)
+  x.values().set(x.values().map((value) => Math.round(value * 2) / 2))
+  if (op === 'argmax') return Float32Array.of(backend.argmax(x))
+  const found: number[] = []
+  for (let at = backend.firstAtLeast(x, 1, 0); at >= 0; at = backend.firstAtLeast(x, 1, at + 1))
+    found.push(at)
+  return Float32Array.from(found)
 }
 
 function concat(parts: readonly Float32Array[]): Float32Array {

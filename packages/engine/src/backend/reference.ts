@@ -49,6 +49,10 @@ export async function createReferenceBackend(options: { maxBytes?: number } = {}
     rope: (x, inverseFrequencies, shape) => rope(x.values(), inverseFrequencies.values(), shape),
     attention: (out, q, k, v, cache, shape) => attention(memory, out, q, k, v, cache, shape),
     swiglu: (gate, up, n) => swiglu(gate.values(), up.values(), n),
+    argmax: (x) => x.values().reduce((best, value, i, all) => (value > all[best]! ? i : best), 0),
+    softmax: (x, temperature) =>
+      x.values().set(softmax(Array.from(x.values(), (value) => value / temperature))),
+    firstAtLeast: (x, least, from) => x.values().findIndex((value, i) => i >= from && value >= least),
     close: memory.close,
   }
 }

@@ -36,6 +36,9 @@ export type Kernels = {
     position: number,
   ): Failed
   swiglu(gate: number, up: number, n: number): Failed
+  argmax(x: number, n: number): number
+  softmax(x: number, n: number, temperature: number): void
+  firstAtLeast(x: number, n: number, least: number, from: number): number
   checksum(offset: number, byteLength: number, seed: number): number
   readThrough(from: number, byteLength: number): Failed
 }

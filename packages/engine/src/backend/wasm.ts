@@ -20,6 +20,7 @@ import {
   sayArithmetic,
   type Arithmetic,
   type Failed,
+  type Kernels,
 } from './wasm-kernels.ts'
 import { createKvCache } from './wasm-kv-cache.ts'
 import { wasmPacking } from './wasm-packing.ts'
@@ -83,6 +84,12 @@ function backendOf(arenas: Arenas, threads: Threads | null, arithmetic: string):
       )
     }
     workplace.deliver()
+  }
+
+  /** Runs what a single thread does with the values of a vector, where they lie. */
+  function inPlaceOf<T>(x: Vector, operate: (kernels: Kernels, at: number) => T): T {
+    const { arena, address } = valuesOf(x, x.length)
+    return operate(arena.kernels, address)
   }
 
   const vectorAt = (place: Place, length: number): Vector =>
@@ -195,6 +202,17 @@ function backendOf(arenas: Arenas, threads: Threads | null, arithmetic: string):
       const [place, factors] = [valuesOf(gate, n), valuesOf(up, n)]
       run(first, ({ kernels, input, output }) => kernels.swiglu(output(place, n, true), input(factors, n), n))
     },
+
+    argmax: (x) => inPlaceOf(x, (kernels, at) => kernels.argmax(at, x.length)),
+
+    softmax(x, temperature) {
+      // Smaller ones are no f32.
+      const least = 1e-30
+      inPlaceOf(x, (kernels, at) => kernels.softmax(at, x.length, Math.max(temperature, least)))
+    },
+
+    firstAtLeast: (x, least, from) =>
+      inPlaceOf(x, (kernels, at) => kernels.firstAtLeast(at, x.length, least, from)),
 
     checksum(bytes) {
       const arena = arenas.all.find(({ memory }) => memory.buffer === bytes.buffer)
