@@ -4,12 +4,12 @@
  *     TPOT = max(path, reads of the device that reads longest)
  *     path = Σ over devices (computing + output + waiting for the store)  +  Σ ξ over all changes of device
  *
- * A device whose windows fit its memory by the bytes of their very layers waits for nothing in a plan of one round
- * without a GPU; all other plans are counted by the largest layer, so that a search over counts is exact
- * (`part.ts`).
+ * Where all windows fit by the bytes of their very layers, a plan of one round without GPUs waits for nothing; in all
+ * other plans a window counts as the largest of so many layers, so that a search over counts is exact (`part.ts`).
  *
  * @module
  */
+import { largestLayerBytes, totalBytes } from './layer-bytes.ts'
 import { figuresOf, partOf, streamedUnits, type Counts, type Figures } from './part.ts'
 import { leastSlots } from './residency.ts'
 import {
@@ -17,11 +17,9 @@ import {
   chunkXiNs,
   decodePass,
   embeddingMemoryBytes,
-  largestLayerBytes,
   layerKvBytes,
   outputMemoryBytes,
   outputPieces,
-  totalBytes,
   xiNs,
 } from './symbols.ts'
 import type { DeviceId, DeviceProfile, LayerWindow, ModelProfile, Plan, Workload } from './types.ts'
@@ -113,14 +111,18 @@ export function createPricer(
       const cpuLayers = layers - gpuLayers
       const hasPart = layers > 0 || isHead
       const fixedBytes = hasPart ? bufferBytes + cpuLayers * kvBytes : 0
+      const { windowBytes } = lookUp(profile.device).figures
       let unitsBytes = isHead ? outputBytes : 0
+      let mostBytes = 0
       for (const window of own) {
         const end = window.firstLayer + window.layers - window.gpuLayers
+        mostBytes += windowBytes[end - window.firstLayer] ?? 0
         for (let layer = window.firstLayer; layer < end; layer++) unitsBytes += bytesOf[layer] ?? 0
       }
       return {
         counts: { layers, gpuLayers, visits: own.length, isHead },
         known: lookUp(profile.device),
+        mostBytes,
         residentBytes: fixedBytes + unitsBytes,
         memoryBytes: fixedBytes + unitsBytes + (isHead ? embeddingMemoryBytes(model) : 0),
         leastMemoryBytes: fixedBytes + Math.min(unitsBytes, slotsBytes),
@@ -139,10 +141,10 @@ export function createPricer(
     let slowestReaderNs = 0
     let slowestReader: DeviceCost | null = null
     const costs = parts.map((part): DeviceCost => {
-      const { counts, known, memoryBytes, residentBytes, leastMemoryBytes } = part
+      const { counts, known, mostBytes, memoryBytes, residentBytes, leastMemoryBytes } = part
       const { profile, figures, chunkFigures } = known
       const cpuLayers = counts.layers - counts.gpuLayers
-      const streamable = streamedUnits(figures, cpuLayers, counts.isHead)
+      const streamable = streamedUnits(figures, cpuLayers, mostBytes, counts.isHead)
       const hasPart = counts.layers > 0 || counts.isHead
       if (hasPart && !fitsByBytes && (streamable === null || counts.gpuLayers > figures.gpuRoomLayers)) {
         fits = false
@@ -197,6 +199,8 @@ type Known = { profile: DeviceProfile; figures: Figures; chunkFigures: Figures }
 type Draft = {
   counts: Counts
   known: Known
+  /** Of its layers, wherever its windows lay. */
+  mostBytes: number
   residentBytes: number
   memoryBytes: number
   leastMemoryBytes: number

@@ -4,9 +4,10 @@
  * @module
  */
 import { createPricer, type DeviceCost } from './cost.ts'
+import { largestLayerBytes } from './layer-bytes.ts'
 import { formatBytes } from './sentence.ts'
 import { planExact, planWith } from './solve-exact.ts'
-import { bufferBytes, headMemoryBytes, largestLayerBytes, layerKvBytes, nsPerMs } from './symbols.ts'
+import { bufferBytes, headMemoryBytes, layerKvBytes, nsPerMs } from './symbols.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
 
 export type ExplainedDevice = {

@@ -7,7 +7,8 @@
  * @module
  */
 import type { PlanCost } from './cost.ts'
-import { headMemoryBytes, nsPerMs, totalBytes } from './symbols.ts'
+import { totalBytes } from './layer-bytes.ts'
+import { headMemoryBytes, nsPerMs } from './symbols.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, Plan } from './types.ts'
 
 /** Of the current token's time. Predictions are not much better than that. */

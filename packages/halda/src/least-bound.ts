@@ -19,15 +19,18 @@ export function leastTpotNs(
 ): number {
   const freeNs = leastPathNs(belowNs - 1)
   if (freeNs >= belowNs) return belowNs
-  if (leastPathNs(freeNs) === freeNs) return freeNs
-  const bounds = readsNs.flatMap((each) => [...each].filter((ns) => ns < belowNs)).toSorted((a, b) => a - b)
-  // Under every bound below `freeNs` the path decides, and the largest of them leaves it most room.
-  let low = Math.max(
-    0,
-    bounds.findLastIndex((bound) => bound <= freeNs),
-  )
+  const longer = new Set<number>()
+  for (const each of readsNs) {
+    for (const ns of each) if (ns > freeNs && ns < belowNs) longer.add(ns)
+  }
+  if (longer.size === 0) return freeNs
+  const firstNs = leastPathNs(freeNs)
+  if (firstNs === freeNs) return freeNs
+  // Under every bound up to `freeNs` the path decides, and this one leaves it most room.
+  const bounds = [freeNs, ...longer].toSorted((a, b) => a - b)
+  let low = 1
   let high = bounds.length - 1
-  let tpotNs = Math.max(freeNs, bounds[high] ?? 0)
+  let tpotNs = Math.min(firstNs, bounds[high] ?? Infinity)
   while (low < high) {
     const middle = (low + high) >> 1
     const boundNs = bounds[middle] ?? 0

@@ -3,15 +3,22 @@
  *
  * @module
  */
-import { partOf, streamedUnits, type Figures } from './part.ts'
+import { layersBytes, partOf, streamedUnits, type Figures } from './part.ts'
+
+/** By layers, 0…nLayers: what they take in ns; Infinity where there is no such part. */
+export type Column = Float64Array
 
 export type PartTable = {
-  /** By layers, 0…nLayers: the least path time with reads of at most `boundNs`; Infinity where there is no such part. */
-  pathNs(boundNs: number): Float64Array
+  /** The least path time with reads of at most `boundNs`. */
+  pathNs(boundNs: number): Column
+  /** The same as if nothing were waited for: in more rounds a part takes no less. */
+  freeNs(boundNs: number): Column
   /** GPU layers of the part that {@link PartTable.pathNs} counts. */
   gpuLayers(layers: number, boundNs: number): number
   /** Reads of every part, in no order; Infinity for parts that there are not. */
   readsNs: Float64Array
+  /** The longest of them: a bound that is no lower changes nothing. */
+  mostReadsNs: number
 }
 
 export type PartTableOptions = {
@@ -30,39 +37,58 @@ export function createPartTable(
   /** (layers, gpuLayers) */
   const stride = figures.gpuRoomLayers + 1
   const pathNs = new Float64Array((nLayers + 1) * stride).fill(Infinity)
+  const freeNs = new Float64Array(pathNs.length).fill(Infinity)
   const readsNs = new Float64Array(pathNs.length).fill(Infinity)
+  let mostReadsNs = 0
   for (let layers = 0; layers <= nLayers; layers++) {
     if ((layers > 0 && layers < rounds) || layers !== (fixedLayers ?? layers)) continue
+    const visits = layers === 0 ? 0 : rounds
     for (let gpuLayers = 0; gpuLayers <= Math.min(layers, figures.gpuRoomLayers); gpuLayers++) {
-      const streamed = streamedUnits(figures, layers - gpuLayers, isHead)
+      const cpuLayers = layers - gpuLayers
+      const streamed = streamedUnits(figures, cpuLayers, layersBytes(figures, cpuLayers, visits), isHead)
       if (streamed === null) continue
-      const visits = layers === 0 ? 0 : rounds
       const part = partOf(figures, { layers, gpuLayers, visits, isHead }, streamed)
-      pathNs[layers * stride + gpuLayers] = part.computeNs + part.outputNs + part.waitNs
-      readsNs[layers * stride + gpuLayers] = part.readerNs
+      const place = layers * stride + gpuLayers
+      freeNs[place] = part.computeNs + part.outputNs
+      pathNs[place] = part.computeNs + part.outputNs + part.waitNs
+      readsNs[place] = part.readerNs
+      mostReadsNs = Math.max(mostReadsNs, part.readerNs)
     }
   }
 
   /** Of the parts with so many layers; of equal ones that with fewer on the GPU. */
-  function bestPlace(layers: number, boundNs: number): number {
+  function bestPlace(from: Column, layers: number, boundNs: number): number {
     let best = layers * stride
-    for (let place = best; place < (layers + 1) * stride; place++) {
+    for (let place = best + 1; place < (layers + 1) * stride; place++) {
       if ((readsNs[place] ?? Infinity) > boundNs) continue
-      if ((readsNs[best] ?? Infinity) > boundNs || (pathNs[place] ?? 0) < (pathNs[best] ?? 0)) best = place
+      if ((readsNs[best] ?? Infinity) > boundNs || (from[place] ?? 0) < (from[best] ?? 0)) best = place
     }
     return best
   }
 
+  function leastOf(from: Column, boundNs: number): Column {
+    if (stride === 1 && boundNs >= mostReadsNs) return from
+    const column = new Float64Array(nLayers + 1)
+    for (let layers = 0; layers <= nLayers; layers++) {
+      const place = bestPlace(from, layers, boundNs)
+      column[layers] = (readsNs[place] ?? Infinity) > boundNs ? Infinity : (from[place] ?? Infinity)
+    }
+    return column
+  }
+
+  /** The last that was asked for: a search asks for the same many times. */
+  let known: { boundNs: number; column: Column } | null = null
+
   return {
-    pathNs(boundNs) {
-      const least = new Float64Array(nLayers + 1)
-      for (let layers = 0; layers <= nLayers; layers++) {
-        const place = bestPlace(layers, boundNs)
-        least[layers] = (readsNs[place] ?? Infinity) > boundNs ? Infinity : (pathNs[place] ?? Infinity)
-      }
-      return least
+    pathNs(anyNs) {
+      const boundNs = Math.min(anyNs, mostReadsNs)
+      if (known?.boundNs === boundNs) return known.column
+      known = { boundNs, column: leastOf(pathNs, boundNs) }
+      return known.column
     },
-    gpuLayers: (layers, boundNs) => bestPlace(layers, boundNs) - layers * stride,
+    freeNs: (boundNs) => leastOf(freeNs, boundNs),
+    gpuLayers: (layers, boundNs) => bestPlace(pathNs, layers, boundNs) - layers * stride,
     readsNs,
+    mostReadsNs,
   }
 }

@@ -1,6 +1,6 @@
 /**
  * One device's part of a token, from counts alone: so many layers in so many visits. All layers count as the mean one
- * in time, and as the largest one in memory where they stream.
+ * in time, and in memory a window of them as the largest that has as many.
  *
  * At run time a reader fills two slots with the next streamed units in running order, across visits and tokens; a slot
  * is free again when its unit has run. So a visit finds two streamed units read, if there was time since the last one,
@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { largestLayerBytes, meanLayerBytes, totalBytes, windowBytes } from './layer-bytes.ts'
 import { leastSlots } from './residency.ts'
 import {
   alphaNs,
@@ -17,12 +18,9 @@ import {
   diskNs,
   gpuLayerNs,
   kappaNs,
-  largestLayerBytes,
   layerKvBytes,
-  meanLayerBytes,
   outputMemoryBytes,
   outputPieces,
-  totalBytes,
   type Pass,
 } from './symbols.ts'
 import type { DeviceProfile, ModelProfile } from './types.ts'
@@ -38,8 +36,11 @@ export type Figures = {
   /** For units and KV cache. */
   roomBytes: number
   kvBytes: number
+  /** By layers: the most that a window of so many takes. */
+  windowBytes: Float64Array
   /** The largest layer; no piece of the output is larger. */
-  unitBytes: number
+  largestLayerBytes: number
+  smallestLayerBytes: number
   outputBytes: number
   outputPieces: number
   /** Layers that fit the GPU [(34), (35)]; 0 without one. */
@@ -50,9 +51,9 @@ export type Figures = {
 
 export function figuresOf(device: DeviceProfile, model: ModelProfile, pass: Pass): Figures {
   const { gpu } = device
-  const unitBytes = largestLayerBytes(model)
+  const { least, most } = windowBytes(model)
   const outputBytes = outputMemoryBytes(model)
-  const gpuUnitBytes = unitBytes + layerKvBytes(model)
+  const gpuUnitBytes = largestLayerBytes(model) + layerKvBytes(model)
   return {
     alphaNs: alphaNs(device, model, pass),
     kappaNs: kappaNs(device, model, pass),
@@ -60,7 +61,9 @@ export function figuresOf(device: DeviceProfile, model: ModelProfile, pass: Pass
     outputReadNs: diskNs(device, outputBytes),
     roomBytes: device.memoryBytes - bufferBytes,
     kvBytes: layerKvBytes(model),
-    unitBytes,
+    windowBytes: most,
+    largestLayerBytes: largestLayerBytes(model),
+    smallestLayerBytes: least[1] ?? 0,
     outputBytes,
     outputPieces: outputPieces(model),
     gpuRoomLayers:
@@ -94,20 +97,47 @@ export type Part = {
   readerNs: number
 }
 
+/** The most that so many CPU layers can take in so many windows, all about equal. */
+export function layersBytes({ windowBytes }: Figures, cpuLayers: number, visits: number): number {
+  if (visits === 0) return 0
+  const layers = Math.floor(cpuLayers / visits)
+  const larger = cpuLayers % visits
+  return larger * (windowBytes[layers + 1] ?? 0) + (visits - larger) * (windowBytes[layers] ?? 0)
+}
+
 /**
- * Units that stream, counting each as the largest layer: never fewer than `chooseResidency` streams.
+ * Units that stream, wherever the windows lie: never fewer than `chooseResidency` streams. What stays is counted as the
+ * largest that it may be: all layers but the smallest ones, or none but the largest.
  *
+ * @param bytes of the layers, at most: {@link layersBytes}
  * @returns null when not even two units fit
  */
-export function streamedUnits(figures: Figures, cpuLayers: number, isHead: boolean): number | null {
-  const { unitBytes } = figures
+export function streamedUnits(
+  figures: Figures,
+  cpuLayers: number,
+  bytes: number,
+  isHead: boolean,
+): number | null {
+  const { largestLayerBytes: largest, smallestLayerBytes: smallest, outputBytes } = figures
   const roomBytes = figures.roomBytes - cpuLayers * figures.kvBytes
-  if (cpuLayers * unitBytes + (isHead ? figures.outputBytes : 0) <= roomBytes) return 0
-  if (roomBytes < leastSlots * unitBytes) return null
-  const units = cpuLayers + (isHead ? figures.outputPieces : 0)
-  // Two slots, and beside them as many pinned units as fit.
-  return Math.min(units, units + leastSlots - Math.floor(roomBytes / unitBytes))
+  const missingBytes = bytes + (isHead ? outputBytes : 0) - roomBytes
+  if (missingBytes <= 0) return 0
+  if (roomBytes < leastSlots * largest) return null
+  const pieces = isHead ? figures.outputPieces : 0
+  const units = cpuLayers + pieces
+  let count = leastSlots + Math.ceil(missingBytes / largest)
+  for (; count < units; count++) {
+    const layers = streamedLayers(count, cpuLayers, pieces)
+    const layersStayBytes = Math.min((cpuLayers - layers) * largest, bytes - layers * smallest)
+    const outputStaysBytes = isHead ? outputBytes * (1 - (count - layers) / pieces) : 0
+    if (layersStayBytes + outputStaysBytes + leastSlots * largest <= roomBytes) break
+  }
+  return Math.min(units, count)
 }
+
+/** Of so many units that stream, spread evenly over all: the pieces of the output run last. */
+const streamedLayers = (count: number, cpuLayers: number, pieces: number): number =>
+  Math.floor((count * cpuLayers) / (cpuLayers + pieces))
 
 /**
  * What one visit takes longer than computing [V_m − t]: the first streamed unit runs after an even share of the others
@@ -132,7 +162,10 @@ export function partOf(figures: Figures, counts: Counts, streamed: number): Part
 
   const pieces = isHead ? figures.outputPieces : 0
   const units = cpuLayers + pieces
-  const readNs = (cpuLayers * figures.layerReadNs + (isHead ? figures.outputReadNs : 0)) / units
+  const layersRead = streamedLayers(streamed, cpuLayers, pieces)
+  const piecesNs = isHead ? ((streamed - layersRead) / pieces) * figures.outputReadNs : 0
+  const readerNs = layersRead * figures.layerReadNs + piecesNs
+  const readNs = readerNs / streamed
   const perVisit = visits === 0 ? 0 : cpuLayers / visits
   const busyNs = perVisit * figures.alphaNs
   const share = streamed / units
@@ -146,6 +179,6 @@ export function partOf(figures: Figures, counts: Counts, streamed: number): Part
     computeNs,
     outputNs,
     waitNs: Math.round(longNs + otherNs),
-    readerNs: Math.round(streamed * readNs),
+    readerNs: Math.round(readerNs),
   }
 }

@@ -13,15 +13,15 @@ import type { OrderGraph } from './ring-order.ts'
 export type RingProblem = {
   nLayers: number
   /** One layer, per device [α]. */
-  alphaNs: number[]
+  alphaNs: readonly number[]
   /** Running sum of b'. */
   memorySumBytes: Float64Array
   /** What layers may fill on a device that is not the head, and on one that is; negative when nothing fits. */
-  roomBytes: number[]
-  headRoomBytes: number[]
-  kappaNs: number[]
+  roomBytes: readonly number[]
+  headRoomBytes: readonly number[]
+  kappaNs: readonly number[]
   /** ξ, [from][to]. */
-  hopNs: number[][]
+  hopNs: readonly (readonly number[])[]
 }
 
 export type Ring = {

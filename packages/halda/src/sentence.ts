@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { bufferBytes, largestLayerBytes, layerKvBytes } from './symbols.ts'
+import { largestLayerBytes } from './layer-bytes.ts'
+import { bufferBytes, layerKvBytes } from './symbols.ts'
 import type { DeviceProfile, ModelProfile } from './types.ts'
 
 /** "5.2 GB", "310 MB": decimal units, as shops and phones print them. */

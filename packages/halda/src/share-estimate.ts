@@ -5,9 +5,10 @@
  * @module
  */
 import { leastTpotNs } from './least-bound.ts'
-import { createPartTable } from './part-table.ts'
-import { addDevice, type ShareProblem, type Shares } from './share-search.ts'
+import { createPartTable, type Column, type PartTable } from './part-table.ts'
+import { addDevice, emptyAllocation, type Allocation } from './min-plus.ts'
 import { nearestNeighbours } from './ring-order.ts'
+import type { ShareProblem, Shares } from './share-search.ts'
 
 /** Rounds are tried until so many brought nothing. */
 const patience = 2
@@ -28,58 +29,56 @@ export function estimateShares(problem: ShareProblem, belowNs: number): Shares |
   return best === null ? null : best.search.sharesOf(best.tpotNs)
 }
 
+/** Of a choice in which the device also becomes head. */
+const asHeadMark = 2 ** 15
+
 function createEstimate({ nLayers, figures, hopNs }: ShareProblem, rounds: number) {
   const tablesFor = (isHead: boolean) =>
     figures.map((each) => createPartTable(each, { nLayers, rounds, isHead }))
   const tables = tablesFor(false)
   const headTables = tablesFor(true)
-  const nearestNs = hopNs.map((row, from) => Math.min(...row.filter((_, to) => to !== from)))
+  const hopsNs = hopNs.map((row, from) => rounds * Math.min(...row.filter((_, to) => to !== from)))
+  const rowsOf = () => Array.from({ length: figures.length + 1 }, () => emptyAllocation(nLayers))
+  /** By devices so far: what they take that share out so many layers, without and with a head among them. */
+  const [headless, headed] = [rowsOf(), rowsOf()]
+  headed[0]?.costNs.fill(Infinity)
 
-  /** Device after device: what they take that share out so many layers, without and with a head among them. */
-  function allocate(boundNs: number) {
-    const first = { headless: emptyColumn(nLayers), headed: emptyColumn(nLayers) }
-    first.headless.costNs[0] = 0
-    const columns = [first]
-    for (const [device, table] of tables.entries()) {
-      const last = columns.at(-1) ?? first
-      const hopsNs = rounds * (nearestNs[device] ?? 0)
-      const own = table.pathNs(boundNs).map((ns) => ns + hopsNs)
-      const asHead = headTables[device]?.pathNs(boundNs).map((ns) => ns + hopsNs) ?? own
-      const next = { headless: keep(last.headless), headed: keep(last.headed) }
-      addDevice(last.headless.costNs, own, next.headless)
-      addDevice(last.headed.costNs, own, next.headed)
-      const headed = emptyColumn(nLayers)
-      addDevice(last.headless.costNs, asHead, headed)
-      // A head without layers hops too.
-      for (const [layers, ns] of last.headless.costNs.entries()) {
-        const withHead = ns + (asHead[0] ?? Infinity)
-        if (withHead >= (headed.costNs[layers] ?? 0)) continue
-        headed.costNs[layers] = withHead
-        headed.choice[layers] = 0
-      }
-      for (const [layers, ns] of headed.costNs.entries()) {
-        if (ns >= (next.headed.costNs[layers] ?? 0)) continue
-        next.headed.costNs[layers] = ns
-        next.headed.choice[layers] = headed.choice[layers] ?? 0
-        next.headed.becameHead[layers] = 1
-      }
-      columns.push(next)
+  function allocate(boundNs: number): void {
+    for (let device = 0; device < figures.length; device++) {
+      const plain = columnOf(tables[device], device, boundNs)
+      const asHead = columnOf(headTables[device], device, boundNs)
+      const before = headless[device]?.costNs ?? plain
+      const nextHeadless = leaveOut(headless[device], headless[device + 1])
+      const nextHeaded = leaveOut(headed[device], headed[device + 1])
+      addDevice(before, plain, nextHeadless)
+      addDevice(headed[device]?.costNs ?? plain, plain, nextHeaded)
+      addDevice(before, asHead, nextHeaded, { mark: asHeadMark })
+      addHead(before, asHead[0] ?? Infinity, nextHeaded)
     }
-    return columns
+  }
+
+  /** A part hops as often as there are rounds. */
+  function columnOf(table: PartTable | undefined, device: number, boundNs: number): Column {
+    const column = table?.pathNs(boundNs) ?? new Float64Array(nLayers + 1).fill(Infinity)
+    const hops = hopsNs[device] ?? 0
+    return column.map((ns) => ns + hops)
   }
 
   return {
-    leastPathNs: (boundNs: number): number => allocate(boundNs).at(-1)?.headed.costNs[nLayers] ?? Infinity,
+    leastPathNs(boundNs: number): number {
+      allocate(boundNs)
+      return headed.at(-1)?.costNs[nLayers] ?? Infinity
+    },
     readsNs: [...tables, ...headTables].map((table) => table.readsNs),
     sharesOf(boundNs: number): Shares {
-      const columns = allocate(boundNs)
+      allocate(boundNs)
       const layers = new Map<number, number>()
       let head = -1
       let rest = nLayers
       for (let device = figures.length - 1; device >= 0; device--) {
-        const column = head === -1 ? columns[device + 1]?.headed : columns[device + 1]?.headless
-        const share = column?.choice[rest] ?? 0
-        if (column?.becameHead[rest] === 1) head = device
+        const choice = (head === -1 ? headed : headless)[device + 1]?.choice[rest] ?? 0
+        if (choice >= asHeadMark) head = device
+        const share = choice % asHeadMark
         if (share > 0) layers.set(device, share)
         rest -= share
       }
@@ -94,16 +93,20 @@ function createEstimate({ nLayers, figures, hopNs }: ShareProblem, rounds: numbe
   }
 }
 
-type Column = { costNs: Float64Array; choice: Uint16Array; becameHead: Uint8Array }
-
-const emptyColumn = (nLayers: number): Column => ({
-  costNs: new Float64Array(nLayers + 1).fill(Infinity),
-  choice: new Uint16Array(nLayers + 1),
-  becameHead: new Uint8Array(nLayers + 1),
-})
-
 /** The same without the next device. */
-const keep = ({ costNs }: Column): Column => ({
-  ...emptyColumn(costNs.length - 1),
-  costNs: Float64Array.from(costNs),
-})
+function leaveOut(before: Allocation | undefined, next: Allocation | undefined): Allocation {
+  if (before === undefined || next === undefined) throw new RangeError('There is a row for every device')
+  next.costNs.set(before.costNs)
+  next.choice.fill(0)
+  return next
+}
+
+/** As a head without layers. */
+function addHead(before: Column, ns: number, { costNs, choice }: Allocation): void {
+  for (let layers = 0; layers < before.length; layers++) {
+    const withHead = (before[layers] ?? Infinity) + ns
+    if (withHead >= (costNs[layers] ?? 0)) continue
+    costNs[layers] = withHead
+    choice[layers] = asHeadMark
+  }
+}

@@ -1,18 +1,19 @@
 /**
- * The best numbers of layers for any rounds, when layers count as equal: every set of up to eight devices, every head,
- * every order, every k.
+ * The best numbers of layers for any rounds: every set of up to eight devices, every head, every order, every k.
  *
- * With a bound on what any one device reads per token (`least-bound.ts`), the rest of the cost is a sum: hops of a set
- * of devices, and dynamic programming over (set, layers) for what they compute and wait. No k is tried whose hops
- * alone, with nothing waited for, would cost more than the best plan known.
+ * What a set takes at least (`share-bound.ts`) says in which order to look at sets, and when to stop: most are never
+ * looked at. With a bound on what any one device reads per token (`least-bound.ts`) the cost of a set is a sum, which
+ * dynamic programming minimises (`min-plus.ts`). No k is tried whose hops alone, with nothing waited for, would cost
+ * more than the best plan known.
  *
  * @module
  */
 import { leastTpotNs } from './least-bound.ts'
-import { createPartTable } from './part-table.ts'
+import { createShareOut } from './min-plus.ts'
+import { createPartTable, type Column, type PartTable } from './part-table.ts'
 import type { Figures } from './part.ts'
-import { createShareBound, mostWithin, type ShareBound } from './share-bound.ts'
-import { createTours, sizeOf, type Tours } from './tours.ts'
+import { createShareBound, type ShareBound } from './share-bound.ts'
+import { membersOf, sizeOf, type Tours } from './tours.ts'
 
 /** Devices by index. */
 export type ShareProblem = {
@@ -42,207 +43,202 @@ export type Shares = {
 }
 
 /**
+ * @param tours of the problem's hops
  * @param belowNs only shares that take less are of interest
  * @returns what takes least, several when they take the same; none when nothing takes less
  */
-export function bestShares(problem: ShareProblem, belowNs: number): Shares[] {
-  const tours = createTours(problem.hopNs)
-  const boundBelow = (boundNs: number) =>
-    createShareBound(problem.figures, problem.nLayers, (figures, isHead) =>
-      mostWithin(figures, problem.nLayers, boundNs, isHead),
-    )
-  const fixedRounds = problem.fixed?.rounds
-  let best = { tpotNs: belowNs, rounds: 0 }
-  let least = boundBelow(belowNs - 1)
-  for (let rounds = fixedRounds ?? 1; rounds <= (fixedRounds ?? problem.nLayers); rounds++) {
-    const pairs = promisingPairs(problem, least, tours.hopsNs(rounds), rounds, best.tpotNs)
-    if (pairs.length === 0 && rounds > 1) break
-    if (pairs.length === 0) continue
-    const search = createSearch(problem, rounds, pairs)
-    const tpotNs = leastTpotNs(search.leastPathNs, search.readsNs, best.tpotNs)
-    if (tpotNs >= best.tpotNs) continue
-    best = { tpotNs, rounds }
-    least = boundBelow(tpotNs - 1)
+export function bestShares(problem: ShareProblem, tours: Tours, belowNs: number): Shares[] {
+  const { nLayers, fixed } = problem
+  const [first, last] = fixed === undefined ? [1, nLayers] : [fixed.rounds, fixed.rounds]
+  let tpotNs = belowNs
+  let best: Search | null = null
+  let inOneRound: Search | null = null
+  for (let rounds = first; rounds <= last; rounds++) {
+    if (rounds > 1 && inOneRound !== null && !inOneRound.mayTakeLess(rounds, tpotNs)) break
+    const search = createSearch(problem, tours, rounds)
+    if (rounds === 1) inOneRound = search
+    const leastNs = search.leastTpotNs(tpotNs)
+    if (leastNs < tpotNs) [tpotNs, best] = [leastNs, search]
   }
-  const { rounds, tpotNs } = best
-  if (rounds === 0) return []
-  const pairs = promisingPairs(problem, boundBelow(tpotNs), tours.hopsNs(rounds), rounds, tpotNs + 1)
-  return createSearch(problem, rounds, pairs).sharesOf(tpotNs, tours)
+  return best?.sharesWithin(tpotNs) ?? []
 }
 
 /**
- * By head: devices that may belong to a ring of one round whose layers all stay in memory and which takes no longer.
+ * Rings of one round, without GPUs, that may take less than `belowNs` if all their layers stay in memory.
  *
- * @param mostLayers that can stay in a device's memory
+ * @param mostLayers that can stay in a device's memory; -1 when not even none
  */
-export function pinnedMembers(
+export function pinnedPairs(
   problem: ShareProblem,
+  tours: Tours,
   mostLayers: (device: Figures, isHead: boolean) => number,
-  notAboveNs: number,
-): number[][] {
-  const { figures, nLayers, hopNs } = problem
-  const withoutGpus = figures.map((each) => ({ ...each, gpuRoomLayers: 0 }))
-  const least = createShareBound(withoutGpus, nLayers, mostLayers)
-  const sets = figures.map(() => 0)
-  for (const { set, head } of promisingPairs(
-    problem,
-    least,
-    createTours(hopNs).hopsNs(1),
-    1,
-    notAboveNs + 1,
-  )) {
-    sets[head] = (sets[head] ?? 0) | set
-  }
-  return sets.map((set) => [...figures.keys()].filter((device) => (set & (1 << device)) !== 0))
-}
-
-/** Devices with layers, a head that may be one of them, and their hops. */
-type Pair = { set: number; head: number; hopNs: number }
-
-/** What may take less than `belowNs`, as far as the lower bound tells. */
-function promisingPairs(
-  { figures, nLayers, member, fixed }: ShareProblem,
-  least: ShareBound,
-  hopsNs: Float64Array,
-  rounds: number,
   belowNs: number,
 ): Pair[] {
-  const n = figures.length
-  const pairs: Pair[] = []
+  const { nLayers, figures } = problem
+  const columnsFor = (isHead: boolean) =>
+    figures.map((each): Column => {
+      const most = mostLayers(each, isHead)
+      const firstNs = isHead ? each.kappaNs : 0
+      const column = new Float64Array(nLayers + 1).fill(Infinity)
+      for (let layers = 0; layers <= most; layers++) column[layers] = firstNs + layers * each.alphaNs
+      return column
+    })
+  const bound = createShareBound({ plain: columnsFor(false), asHead: columnsFor(true) }, 1)
+  return candidates(problem, tours, 1, bound, belowNs).flatMap(({ set }) =>
+    pairsOf(problem, tours, 1, bound, set, belowNs),
+  )
+}
+
+// ── what may take less ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Devices with layers, and what they take at least. */
+type Candidate = { set: number; leastNs: number }
+
+/** The most promising first. Every device of a ring hands on at least to its nearest neighbour, in every round. */
+function candidates(
+  { figures, nLayers, fixed }: ShareProblem,
+  tours: Tours,
+  rounds: number,
+  bound: ShareBound,
+  belowNs: number,
+): Candidate[] {
   const mustRun = (fixed?.layers ?? []).reduce<number>(
     (set, layers = 0, device) => (layers > 0 ? set | (1 << device) : set),
     0,
   )
-  for (let set = 1; set < 1 << n; set++) {
+  const found: Candidate[] = []
+  for (let set = 1; set < 1 << figures.length; set++) {
     // A device alone is visited once.
     if ((rounds > 1 && sizeOf(set) === 1) || sizeOf(set) * rounds > nLayers) continue
     if ((set & mustRun) !== mustRun) continue
-    for (let head = 0; head < n; head++) {
-      if (fixed !== undefined && fixed.head !== -1 && fixed.head !== head) continue
-      if (member !== -1 && ((set | (1 << head)) & (1 << member)) === 0) continue
-      const hopNs = hopsNs[set * n + head] ?? Infinity
-      if (hopNs + least(set, head, rounds) < belowNs) pairs.push({ set, head, hopNs })
-    }
+    const leastNs = rounds * tours.leastHopNs(set) + bound.ofSet(set)
+    if (leastNs < belowNs) found.push({ set, leastNs })
   }
-  return pairs
+  return found.toSorted((a, b) => a.leastNs - b.leastNs)
 }
 
-type Candidate = { set: number; head: number; headLayers: number; pathNs: number }
+/** A set, a head that may be one of it, their hops, and what they take at least with these. */
+export type Pair = { set: number; head: number; hopNs: number; leastNs: number }
 
-/** Over the given pairs, in so many rounds. */
-function createSearch({ nLayers, figures, fixed }: ShareProblem, rounds: number, pairs: readonly Pair[]) {
+/** The most promising first. */
+function pairsOf(
+  { figures, member, fixed }: ShareProblem,
+  tours: Tours,
+  rounds: number,
+  bound: ShareBound,
+  set: number,
+  belowNs: number,
+): Pair[] {
+  const pairs: Pair[] = []
+  for (let head = 0; head < figures.length; head++) {
+    if (fixed !== undefined && fixed.head !== -1 && fixed.head !== head) continue
+    if (member !== -1 && ((set | (1 << head)) & (1 << member)) === 0) continue
+    const withoutHopsNs = bound.ofPair(set, head)
+    if (withoutHopsNs >= belowNs) continue
+    const hopNs = tours.hopNs(set, head, rounds)
+    const leastNs = withoutHopsNs + hopNs
+    if (leastNs < belowNs) pairs.push({ set, head, hopNs, leastNs })
+  }
+  return pairs.toSorted((a, b) => a.leastNs - b.leastNs)
+}
+
+// ── what takes least ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** In so many rounds. */
+type Search = {
+  /** @returns `belowNs` when nothing takes less */
+  leastTpotNs(belowNs: number): number
+  /** Those of the least path with reads within the bound. */
+  sharesWithin(boundNs: number): Shares[]
+  /** Whether more rounds than these, and even more, can take less if nothing is waited for. */
+  mayTakeLess(rounds: number, belowNs: number): boolean
+}
+
+function createSearch(problem: ShareProblem, tours: Tours, rounds: number): Search {
+  const { nLayers, figures, fixed } = problem
   const tablesFor = (isHead: boolean) =>
     figures.map((each, device) =>
       createPartTable(each, { nLayers, rounds, isHead, fixedLayers: fixed?.layers[device] }),
     )
-  const tables = tablesFor(false)
-  const headTables = tablesFor(true)
-  const wanted = new Set(pairs.map(({ set, head }) => set & ~(1 << head)))
-  const allocateWithin = (boundNs: number) =>
-    allocate(
-      tables.map((table) => table.pathNs(boundNs)),
-      nLayers,
-      wanted,
-    )
+  const tables = { plain: tablesFor(false), asHead: tablesFor(true) }
+  const shareOut = createShareOut(nLayers, figures.length)
+  const tableOf = (device: number, head: number) => (device === head ? tables.asHead : tables.plain)[device]
 
-  /** The best of every pair. */
-  function candidates(boundNs: number, sums = allocateWithin(boundNs)): Candidate[] {
-    const headNs = headTables.map((table) => table.pathNs(boundNs))
-    return pairs.map(({ set, head, hopNs }) => {
-      const ownNs = headNs[head]
-      const sumNs = sums[set & ~(1 << head)]?.costNs
-      let headLayers = 0
-      let leastNs = Infinity
-      const [from, to] = (set & (1 << head)) === 0 ? [0, 0] : [rounds, nLayers]
-      for (let layers = from; layers <= to; layers++) {
-        const ns = (ownNs?.[layers] ?? Infinity) + (sumNs?.[nLayers - layers] ?? Infinity)
-        if (ns < leastNs) [leastNs, headLayers] = [ns, layers]
-      }
-      return { set, head, headLayers, pathNs: leastNs + hopNs }
-    })
+  const mostReadsNs = [...tables.plain, ...tables.asHead].reduce(
+    (most, table) => Math.max(most, table.mostReadsNs),
+    0,
+  )
+  let known: { boundNs: number; bound: ShareBound } | null = null
+  function boundWithin(anyNs: number): ShareBound {
+    const boundNs = Math.min(anyNs, mostReadsNs)
+    if (known?.boundNs === boundNs) return known.bound
+    const columnsOf = (some: readonly PartTable[]) => some.map((table) => table.pathNs(boundNs))
+    const columns = { plain: columnsOf(tables.plain), asHead: columnsOf(tables.asHead) }
+    known = { boundNs, bound: createShareBound(columns, rounds) }
+    return known.bound
   }
+
+  /** The least path of a pair with reads within the bound. */
+  function allocate({ set, head, hopNs }: Pair, boundNs: number) {
+    const members = membersOf(set)
+    const columns = members.flatMap((device) => tableOf(device, head)?.pathNs(boundNs) ?? [])
+    const headNs = members.includes(head) ? 0 : (tables.asHead[head]?.pathNs(boundNs)[0] ?? Infinity)
+    const { costNs, layers } = shareOut(columns)
+    return { pathNs: headNs + costNs + hopNs, members, layers }
+  }
+
+  const readsOf = ({ set, head }: Pair): Float64Array[] =>
+    membersOf(set | (1 << head)).flatMap((device) => tableOf(device, head)?.readsNs ?? [])
 
   return {
-    leastPathNs: (boundNs: number): number => leastOf(candidates(boundNs)),
-    readsNs: [...tables, ...headTables].map((table) => table.readsNs),
-    /** Those of the least path within the bound. */
-    sharesOf(boundNs: number, tours: Tours): Shares[] {
-      const sums = allocateWithin(boundNs)
-      const found = candidates(boundNs, sums)
-      const leastNs = leastOf(found)
-      return found
-        .filter(({ pathNs }) => pathNs === leastNs)
-        .map(({ set, head, headLayers }) => {
-          const layers = new Map([[head, headLayers]])
-          let rest = nLayers - headLayers
-          for (let others = set & ~(1 << head); others !== 0;) {
-            const device = highest(others)
-            const share = sums[others]?.choice[rest] ?? 0
-            layers.set(device, share)
-            rest -= share
-            others &= ~(1 << device)
-          }
-          const parts = tours.order(set, head, rounds).map((device) => {
-            const own = layers.get(device) ?? 0
-            const table = device === head ? headTables[device] : tables[device]
-            return { device, layers: own, gpuLayers: table?.gpuLayers(own, boundNs) ?? 0 }
-          })
-          return { head, rounds, parts }
-        })
+    leastTpotNs(belowNs) {
+      let tpotNs = belowNs
+      let bound = boundWithin(tpotNs - 1)
+      let sets = candidates(problem, tours, rounds, bound, tpotNs)
+      for (let place = 0; place < sets.length; place++) {
+        const { set = 0, leastNs = 0 } = sets[place] ?? {}
+        if (leastNs >= tpotNs) break
+        for (const pair of pairsOf(problem, tours, rounds, bound, set, tpotNs)) {
+          if (pair.leastNs >= tpotNs) break
+          tpotNs = leastTpotNs((boundNs) => allocate(pair, boundNs).pathNs, readsOf(pair), tpotNs)
+        }
+        const closer = boundWithin(tpotNs - 1)
+        if (closer === bound) continue
+        bound = closer
+        const rest = new Set(sets.slice(place + 1).map((other) => other.set))
+        sets = candidates(problem, tours, rounds, bound, tpotNs).filter((other) => rest.has(other.set))
+        place = -1
+      }
+      return tpotNs
     },
-  }
-}
 
-const leastOf = (candidates: readonly Candidate[]): number =>
-  candidates.reduce((least, { pathNs }) => Math.min(least, pathNs), Infinity)
+    sharesWithin(boundNs) {
+      const bound = boundWithin(boundNs)
+      let leastNs = Infinity
+      let found: Shares[] = []
+      for (const candidate of candidates(problem, tours, rounds, bound, Infinity)) {
+        if (candidate.leastNs > leastNs) break
+        for (const pair of pairsOf(problem, tours, rounds, bound, candidate.set, Infinity)) {
+          if (pair.leastNs > leastNs) break
+          const { pathNs, members, layers } = allocate(pair, boundNs)
+          if (pathNs > leastNs) continue
+          if (pathNs < leastNs) [leastNs, found] = [pathNs, []]
+          const { set, head } = pair
+          const parts = tours.order(set, head, rounds).map((device) => {
+            const own = layers[members.indexOf(device)] ?? 0
+            return { device, layers: own, gpuLayers: tableOf(device, head)?.gpuLayers(own, boundNs) ?? 0 }
+          })
+          found.push({ head, rounds, parts })
+        }
+      }
+      return found
+    },
 
-const highest = (set: number): number => 31 - Math.clz32(set)
-
-/** By layers: what a set of devices takes that share them out, and how many its highest device then has. */
-type Allocation = { costNs: Float64Array; choice: Uint16Array }
-
-/** For the wanted sets of devices, each of which has at least one layer, and those that lead up to them. */
-function allocate(
-  costs: readonly Float64Array[],
-  nLayers: number,
-  wanted: ReadonlySet<number>,
-): (Allocation | undefined)[] {
-  const needed = new Set([0])
-  for (const set of wanted) {
-    for (let rest = set; rest !== 0; rest &= ~(1 << highest(rest))) needed.add(rest)
-  }
-  const sums: (Allocation | undefined)[] = []
-  for (const set of [...needed].toSorted((a, b) => a - b)) {
-    const sum = {
-      costNs: new Float64Array(nLayers + 1).fill(Infinity),
-      choice: new Uint16Array(nLayers + 1),
-    }
-    sums[set] = sum
-    const device = highest(set)
-    const before = sums[set & ~(1 << device)]?.costNs
-    const own = costs[device]
-    if (set === 0) sum.costNs[0] = 0
-    else if (before !== undefined && own !== undefined) addDevice(before, own, sum)
-  }
-  return sums
-}
-
-/** Min-plus convolution, with at least one layer for the device that is added. */
-export function addDevice(before: Float64Array, own: Float64Array, { costNs, choice }: Allocation): void {
-  const nLayers = before.length - 1
-  const isFinite = (ns: number) => ns !== Infinity
-  const first = before.findIndex(isFinite)
-  if (first === -1) return
-  const last = before.findLastIndex(isFinite)
-  for (let share = 1; share <= nLayers; share++) {
-    const shareNs = own[share] ?? Infinity
-    if (shareNs === Infinity) continue
-    const end = Math.min(last, nLayers - share)
-    for (let others = first; others <= end; others++) {
-      const ns = shareNs + (before[others] ?? Infinity)
-      if (ns >= (costNs[others + share] ?? 0)) continue
-      costNs[others + share] = ns
-      choice[others + share] = share
-    }
+    mayTakeLess(moreRounds, belowNs) {
+      const columnsOf = (some: readonly PartTable[]) => some.map((table) => table.freeNs(belowNs - 1))
+      const columns = { plain: columnsOf(tables.plain), asHead: columnsOf(tables.asHead) }
+      const bound = createShareBound(columns, moreRounds)
+      return candidates(problem, tours, moreRounds, bound, belowNs).length > 0
+    },
   }
 }

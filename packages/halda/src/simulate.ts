@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { meanLayerBytes, totalBytes } from './layer-bytes.ts'
 import { chooseResidency } from './residency.ts'
 import {
   bufferBytes,
@@ -18,10 +19,8 @@ import {
   layerKvBytes,
   outputMemoryBytes,
   outputPieces,
-  totalBytes,
   weightsNs,
   alphaNs,
-  meanLayerBytes,
   xiNs,
 } from './symbols.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, Plan, Workload } from './types.ts'

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { planCost } from './cost.ts'
 import { planExhaustive } from './exhaustive.ts'
 import { createRandom, randomDevices, randomModel, shuffled, withGpus } from './random-cluster.fixture.ts'
+import { totalBytes } from './layer-bytes.ts'
 import { planByMemory, planEqual, planSingle } from './solve-baseline.ts'
 import { planExact, planWith } from './solve-exact.ts'
-import { bufferBytes, layerKvBytes, totalBytes } from './symbols.ts'
+import { bufferBytes, layerKvBytes } from './symbols.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult } from './types.ts'
 
 const tpotOf = (result: PlanResult): number => (result.ok ? result.plan.predictedTpotMs : Infinity)

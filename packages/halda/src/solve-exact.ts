@@ -2,7 +2,7 @@
  * The default planner: the plan with the lowest predicted TPOT, found exactly under the cost of `cost.ts`.
  *
  * Two searches, the better answer wins: rings of one round whose layers all stay in memory by the bytes of every single
- * layer (`ring-search.ts`), and plans of any rounds, whose layers may stream or run on GPUs, by counts
+ * layer (`pinned-rings.ts`), and plans of any rounds, whose layers may stream or run on GPUs, by counts
  * (`share-search.ts`). Of plans that take the same, the one with the lower TTFT is taken, then that of fewer devices,
  * then of fewer hops, then of lower device ids. (Where layers differ in size, two windows can fill a memory better than
  * one; such plans are not considered.)
@@ -15,28 +15,13 @@
  */
 import { checkProfiles } from './check.ts'
 import { createPricer, type PlanCost } from './cost.ts'
-import { figuresOf, type Figures } from './part.ts'
-import { everyOrder } from './ring-order.ts'
-import { bestRing, type Ring, type RingProblem } from './ring-search.ts'
+import { figuresOf } from './part.ts'
+import { pinnedRings } from './pinned-rings.ts'
 import { noPlanSentence } from './sentence.ts'
 import { estimateShares } from './share-estimate.ts'
-import {
-  bestShares,
-  pinnedMembers,
-  type FixedShares,
-  type ShareProblem,
-  type Shares,
-} from './share-search.ts'
-import {
-  alphaNs,
-  bufferBytes,
-  decodePass,
-  kappaNs,
-  layerMemoryBytes,
-  nsPerMs,
-  outputMemoryBytes,
-  xiNs,
-} from './symbols.ts'
+import { bestShares, type FixedShares, type ShareProblem, type Shares } from './share-search.ts'
+import { alphaNs, decodePass, nsPerMs, xiNs } from './symbols.ts'
+import { createTours } from './tours.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
 import { spread } from './windows.ts'
 
@@ -94,7 +79,9 @@ export function planAround(
   }
   const problem: Problem = { ...all, devices: few, fixed }
   const choice = createChoice(problem)
-  for (const shares of bestShares(toShareProblem(problem), choice.bestNs())) choice.offer(toPlan(shares, few))
+  const shareProblem = toShareProblem(problem)
+  const tours = createTours(shareProblem.hopNs)
+  for (const shares of bestShares(shareProblem, tours, choice.bestNs())) choice.offer(toPlan(shares, few))
   return choice.best()
 }
 
@@ -125,12 +112,13 @@ function cheapest(problem: Problem): Plan | null {
 
 function chooseExactly(problem: Problem, choice: Choice): void {
   const shareProblem = toShareProblem(problem)
-  for (const shares of bestShares(shareProblem, choice.bestNs())) {
+  const tours = createTours(shareProblem.hopNs)
+  for (const shares of bestShares(shareProblem, tours, choice.bestNs())) {
     choice.offer(toPlan(shares, problem.devices))
   }
-  const rings = toRingProblem(problem)
-  const members = pinnedMembers(shareProblem, mostPinned(rings), choice.bestNs())
-  for (const ring of pinnedRings(problem, rings, members)) choice.offer(ring)
+  for (const ring of pinnedRings({ model: problem.model, shares: shareProblem, tours }, choice.bestNs())) {
+    choice.offer(toPlan(ring, problem.devices))
+  }
 }
 
 type Choice = {
@@ -168,63 +156,6 @@ export function isLower(a: readonly number[], b: readonly number[]): boolean {
   const index = a.findIndex((value, i) => value !== b[i])
   return index !== -1 && (a[index] ?? 0) < (b[index] ?? 0)
 }
-
-// ── layers that all stay in memory ──────────────────────────────────────────────────────────────────────────────────
-
-/** @param members by head: devices that may have layers; none where the head is not worth a search */
-function* pinnedRings(problem: Problem, rings: RingProblem, members: readonly number[][]): Generator<Plan> {
-  const { devices, member } = problem
-  const memberIndex = devices.findIndex(({ device }) => device === member)
-  const found: { head: number; ring: Ring }[] = []
-  for (const [head, ringDevices] of members.entries()) {
-    if (ringDevices.length === 0) continue
-    const required = memberIndex === -1 || memberIndex === head ? [] : [memberIndex]
-    const ring = bestRing(rings, everyOrder(ringDevices, required), head)
-    if (ring !== null) found.push({ head, ring })
-  }
-  const least = Math.min(...found.map(({ ring }) => ring.tpotNs))
-  for (const { head, ring } of found) {
-    if (ring.tpotNs > least) continue
-    const parts = ring.windows.map((window) => ({ ...window, gpuLayers: 0 }))
-    yield toPlan({ head, rounds: 1, parts }, devices)
-  }
-}
-
-/** Of the model's layers, as many as the smallest windows of their length fill. */
-function mostPinned({ nLayers, memorySumBytes }: RingProblem) {
-  const leastBytes = Array.from({ length: nLayers + 1 }, (_, layers) => {
-    let least = Infinity
-    for (let first = 0; first + layers <= nLayers; first++) {
-      least = Math.min(least, (memorySumBytes[first + layers] ?? 0) - (memorySumBytes[first] ?? 0))
-    }
-    return least
-  })
-  return ({ roomBytes, outputBytes }: Figures, isHead: boolean): number =>
-    leastBytes.findLastIndex((bytes) => bytes <= roomBytes - (isHead ? outputBytes : 0))
-}
-
-function toRingProblem({ devices, model, workload }: Problem): RingProblem {
-  const pass = decodePass(model, workload)
-  const layers = [...model.layerBytes.keys()]
-  const outputBytes = outputMemoryBytes(model)
-  return {
-    nLayers: model.nLayers,
-    alphaNs: devices.map((device) => alphaNs(device, model, pass)),
-    memorySumBytes: runningSum(layers.map((layer) => layerMemoryBytes(model, layer))),
-    roomBytes: devices.map(({ memoryBytes }) => memoryBytes - bufferBytes),
-    headRoomBytes: devices.map(({ memoryBytes }) => memoryBytes - bufferBytes - outputBytes),
-    kappaNs: devices.map((device) => kappaNs(device, model, pass)),
-    hopNs: hopsBetween(devices),
-  }
-}
-
-function runningSum(values: readonly number[]): Float64Array {
-  const sums = new Float64Array(values.length + 1)
-  for (const [index, value] of values.entries()) sums[index + 1] = (sums[index] ?? 0) + value
-  return sums
-}
-
-// ── layers that may stream, run on GPUs, or in several rounds ───────────────────────────────────────────────────────
 
 function toShareProblem({ devices, model, workload, member, fixed }: Problem): ShareProblem {
   const pass = decodePass(model, workload)

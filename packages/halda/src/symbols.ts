@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { largestLayerBytes, meanLayerBytes, totalBytes } from './layer-bytes.ts'
 import { outputPieceCount } from './residency.ts'
 import type { BytesByType, DeviceId, DeviceProfile, GpuProfile, ModelProfile, Workload } from './types.ts'
 
@@ -27,27 +28,6 @@ export const decodePass = (model: ModelProfile, workload: Workload): Pass => ({
   rows: workload.sessions ?? 1,
   positions: workload.positions ?? model.contextLength / 2,
 })
-
-export const totalBytes = (bytes: BytesByType): number =>
-  Object.values(bytes).reduce((sum, each) => sum + each, 0)
-
-const means = new WeakMap<ModelProfile, BytesByType>()
-
-/** Weights of the mean layer, by type [b]: layers of one model differ by a few per cent. Counted once per model. */
-export function meanLayerBytes(model: ModelProfile): BytesByType {
-  const known = means.get(model)
-  if (known !== undefined) return known
-  const mean: Record<string, number> = {}
-  for (const layer of model.layerBytes) {
-    for (const [type, bytes] of Object.entries(layer)) mean[type] = (mean[type] ?? 0) + bytes / model.nLayers
-  }
-  means.set(model, mean)
-  return mean
-}
-
-/** Weights of the largest layer: a slot holds any layer. */
-export const largestLayerBytes = ({ layerBytes }: ModelProfile): number =>
-  layerBytes.reduce((most, layer) => Math.max(most, totalBytes(layer)), 0)
 
 type Rates = Pick<DeviceProfile, 'weightBytesPerSec' | 'prefillBytesPerSec'>
 

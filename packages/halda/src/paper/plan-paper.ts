@@ -4,6 +4,7 @@
  * @module
  */
 import { checkProfiles } from '../check.ts'
+import { meanLayerBytes, totalBytes } from '../layer-bytes.ts'
 import {
   alphaNs,
   bufferBytes,
@@ -11,9 +12,7 @@ import {
   headMemoryBytes,
   kappaNs,
   layerKvBytes,
-  meanLayerBytes,
   nsPerMs,
-  totalBytes,
 } from '../symbols.ts'
 import { planManual } from '../solve-manual.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, PlanResult } from '../types.ts'

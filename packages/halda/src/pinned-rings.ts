@@ -1,0 +1,65 @@
+/**
+ * Rings of one round whose layers all stay in memory by the bytes of every single layer: sets of devices that may beat
+ * the best plan known, the most promising head first, and for each head the best ring of its sets.
+ *
+ * @module
+ */
+import { runningSum, windowBytes } from './layer-bytes.ts'
+import type { Figures } from './part.ts'
+import { everyOrder } from './ring-order.ts'
+import { bestRing, type RingProblem } from './ring-search.ts'
+import { pinnedPairs, type ShareProblem, type Shares } from './share-search.ts'
+import { layerMemoryBytes } from './symbols.ts'
+import type { Tours } from './tours.ts'
+import type { ModelProfile } from './types.ts'
+
+export type PinnedProblem = {
+  model: ModelProfile
+  shares: ShareProblem
+  /** Of its hops. */
+  tours: Tours
+}
+
+/** @returns what takes least, for several heads when it takes the same; none when nothing takes less than `belowNs` */
+export function pinnedRings(problem: PinnedProblem, belowNs: number): Shares[] {
+  const { model, shares, tours } = problem
+  const rings = toRingProblem(problem)
+  const pairs = pinnedPairs(shares, tours, mostPinned(model), belowNs).toSorted(
+    (a, b) => a.leastNs - b.leastNs,
+  )
+  let notAboveNs = belowNs - 1
+  let found: Shares[] = []
+  for (const head of new Set(pairs.map((pair) => pair.head))) {
+    const own = pairs.filter((pair) => pair.head === head && pair.leastNs <= notAboveNs)
+    if (own.length === 0) continue
+    const ring = bestRing(rings, everyOrder(own.map(({ set }) => set)), head)
+    if (ring === null || ring.tpotNs > notAboveNs) continue
+    if (ring.tpotNs < notAboveNs) found = []
+    notAboveNs = ring.tpotNs
+    found.push({ head, rounds: 1, parts: ring.windows.map((window) => ({ ...window, gpuLayers: 0 })) })
+  }
+  return found
+}
+
+/** Of the model's layers, as many as the smallest windows of their length fill; -1 when not even none. */
+function mostPinned(model: ModelProfile) {
+  const { least } = windowBytes(model)
+  return ({ roomBytes, kvBytes, outputBytes }: Figures, isHead: boolean): number => {
+    const forLayers = roomBytes - (isHead ? outputBytes : 0)
+    return least.findLastIndex((bytes, layers) => bytes + layers * kvBytes <= forLayers)
+  }
+}
+
+function toRingProblem({ model, shares }: PinnedProblem): RingProblem {
+  const { figures, hopNs, nLayers } = shares
+  const layers = Array.from({ length: nLayers }, (_, layer) => layerMemoryBytes(model, layer))
+  return {
+    nLayers,
+    alphaNs: figures.map((each) => each.alphaNs),
+    memorySumBytes: runningSum(layers),
+    roomBytes: figures.map((each) => each.roomBytes),
+    headRoomBytes: figures.map((each) => each.roomBytes - each.outputBytes),
+    kappaNs: figures.map((each) => each.kappaNs),
+    hopNs,
+  }
+}
