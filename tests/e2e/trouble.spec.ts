@@ -191,16 +191,24 @@ test('an answer goes on while the server is away', async () => {
   await ready(...cluster.pages)
 })
 
-test('two ask at once; the one that waits can be stopped at once', async () => {
-  const { head, third } = await places()
-  await inTheMiddle(head, 'first-question')
-  await begin(third, 'second-question')
-  await expect.poll(async () => (await heard(third, 'second-question')).ahead).toBe(1)
-  await stop(third, 'second-question')
-  expect(await endOf(third, 'second-question', 2000)).toBe('aborted')
-  expect((await heard(head, 'first-question')).end).toBeNull()
-  await stop(head, 'first-question')
-  expect(await endOf(head, 'first-question', 5000)).toBe('aborted')
+test('eight are answered at once; one that waits can be stopped at once, and so can the others', async () => {
+  const { head, follower, third } = await places()
+  const asked = [head, follower].flatMap((page) =>
+    ['one', 'two', 'three', 'four'].map((name) => ({ page, chat: `question-${name}` })),
+  )
+  for (const { page, chat } of asked) await begin(page, chat)
+  for (const { page, chat } of asked)
+    await expect.poll(async () => (await heard(page, chat)).tokens, { timeout: 20_000 }).toBeGreaterThan(20)
+  await begin(third, 'ninth-question')
+  await expect.poll(async () => (await heard(third, 'ninth-question')).ahead).toBe(1)
+  await stop(third, 'ninth-question')
+  expect(await endOf(third, 'ninth-question', 2000)).toBe('aborted')
+  for (const { page, chat } of asked) {
+    expect((await heard(page, chat)).end).toBeNull()
+    await stop(page, chat)
+    expect(await endOf(page, chat, 5000)).toBe('aborted')
+    expect((await heard(page, chat)).text.startsWith(expected)).toBe(true)
+  }
 })
 
 test('a question too long to travel is refused with its size, on every device', async () => {

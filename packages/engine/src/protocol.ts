@@ -16,7 +16,7 @@ import * as v from 'valibot'
 import { errorCodes } from './errors.ts'
 
 /** Bump on any change that a device built yesterday could not read. Checked in `join` and `hello`. */
-export const protocolVersion = 2
+export const protocolVersion = 3
 
 /** Longest JSON text taken from the network: a chat of a model's whole context fits, a flood does not. */
 export const maxMessageChars = 1_048_576
@@ -331,10 +331,15 @@ export type Activation = {
   position: number
   /** Next layer to run; `layer === nLayers` means: norm, logits, sample. */
   layer: number
-  /** 1 in decode, a chunk of the prompt in prefill. */
+  /** 1 in decode, a chunk of the prompt in prefill; 0 ends a volley whose last rows were lost on the way. */
   rows: number
-  /** More rows of the same prompt follow: a device that reads weights for each step may wait for them. */
+  /**
+   * More frames of the same volley follow, of this session or of others: what the head sends together. A device that reads
+   * weights for each step may wait for them.
+   */
   more?: true
+  /** A device on the way read weights to run these rows, so that more of them would have cost it next to nothing. */
+  read?: true
   /** (rows, dim), row-major. */
   hidden: Float32Array
 }

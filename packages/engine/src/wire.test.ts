@@ -44,11 +44,20 @@ describe('an activation on the wire', () => {
     expect(() => encodeActivation(activation(rows + 1, 4096), 'f16')).toThrow(/a frame holds 262144/)
   })
 
-  it('says that more rows of the same prompt follow', () => {
-    const a: Activation = { ...activation(3, 8), more: true }
-    for (const dtype of ['f32', 'f16'] as const)
-      expect(decodeActivation(encodeActivation(a, dtype), 8)).toMatchObject({ more: true, rows: 3 })
-    expect(decodeActivation(encodeActivation(activation(3, 8), 'f32'), 8)).not.toHaveProperty('more')
+  it('says whether more of its volley follow, and whether weights were read for it', () => {
+    for (const flags of [{}, { more: true }, { read: true }, { more: true, read: true }] as const) {
+      const a: Activation = { ...activation(3, 8), ...flags }
+      expect(decodeActivation(encodeActivation(a, 'f32'), 8)).toEqual(a)
+      const { hidden: _, ...half } = decodeActivation(encodeActivation(a, 'f16'), 8)!
+      expect({ ...half, hidden: a.hidden }).toEqual(a)
+    }
+  })
+
+  it('may have no rows, and then says only that its volley ends', () => {
+    const a: Activation = activation(0, 8)
+    const frame = encodeActivation(a, 'f16')
+    expect(frame.byteLength).toBe(16)
+    expect(decodeActivation(frame, 8)).toEqual(a)
   })
 
   it('is null for every frame cut short, of another width, version or dtype', () => {

@@ -5,7 +5,8 @@
  *  1  u8   dtype 0 f32 · 1 f16  8  u16  rows           14  u16  plan
  *  2  u16  session             10  u16  layer          16  …    hidden (rows, dim)
  *
- * The dtype has 128 added where more rows of the same prompt follow.
+ * The dtype has 128 added where more frames of the same volley follow, and 64 where a device read weights to run these
+ * rows. A frame without rows (dim 0) ends a volley whose last rows were lost on the way.
  *
  * A probe has 240 in place of the version, is as long as the activation that it stands for, and says its number at 4.
  * Its echo is the same with 241.
@@ -21,6 +22,7 @@ export type Dtype = 'f32' | 'f16'
 const frameVersion = 1
 const headerBytes = 16
 const moreFlag = 128
+const readFlag = 64
 const bytesPerValue = { f32: 4, f16: 2 } as const
 
 /** Most rows of width `dim` that fit one frame: the prefill chunk. */
@@ -30,7 +32,7 @@ export function maxRowsPerFrame(dim: number, dtype: Dtype): number {
 
 /** @throws RangeError when a field does not fit its place in the header, or the frame its message */
 export function encodeActivation(a: Activation, dtype: Dtype): Uint8Array {
-  const dim = a.hidden.length / a.rows
+  const dim = a.rows === 0 ? 0 : a.hidden.length / a.rows
   const byteLength = headerBytes + a.hidden.length * bytesPerValue[dtype]
   if (byteLength > maxFrameBytes) {
     throw new RangeError(
@@ -44,7 +46,7 @@ export function encodeActivation(a: Activation, dtype: Dtype): Uint8Array {
   const frame = new Uint8Array(byteLength)
   const header = new DataView(frame.buffer)
   header.setUint8(0, frameVersion)
-  header.setUint8(1, (dtype === 'f16' ? 1 : 0) + (a.more ? moreFlag : 0))
+  header.setUint8(1, (dtype === 'f16' ? 1 : 0) + (a.more ? moreFlag : 0) + (a.read ? readFlag : 0))
   header.setUint16(2, a.session, true)
   header.setUint32(4, a.position, true)
   header.setUint16(8, a.rows, true)
@@ -60,12 +62,12 @@ export function encodeActivation(a: Activation, dtype: Dtype): Uint8Array {
 export function decodeActivation(frame: Uint8Array, dim: number): Activation | null {
   if (frame.byteLength < headerBytes || frame.byteLength > maxFrameBytes) return null
   const header = new DataView(frame.buffer, frame.byteOffset, headerBytes)
-  const more = header.getUint8(1) >= moreFlag
-  const kind = header.getUint8(1) % moreFlag
+  const flags = header.getUint8(1)
+  const kind = flags % readFlag
   const dtype: Dtype | null = kind === 1 ? 'f16' : kind === 0 ? 'f32' : null
   if (header.getUint8(0) !== frameVersion || dtype === null) return null
   const rows = header.getUint16(8, true)
-  if (rows === 0 || header.getUint16(12, true) !== dim) return null
+  if (header.getUint16(12, true) !== (rows === 0 ? 0 : dim)) return null
   if (frame.byteLength !== headerBytes + rows * dim * bytesPerValue[dtype]) return null
   const data = frame.slice(headerBytes).buffer
   const hidden = dtype === 'f16' ? decodeHalves(new Uint16Array(data)) : new Float32Array(data)
@@ -75,7 +77,8 @@ export function decodeActivation(frame: Uint8Array, dim: number): Activation | n
     position: header.getUint32(4, true),
     layer: header.getUint16(10, true),
     rows,
-    ...(more ? { more } : {}),
+    ...(flags & moreFlag ? { more: true } : {}),
+    ...(flags & readFlag ? { read: true } : {}),
     hidden,
   }
 }

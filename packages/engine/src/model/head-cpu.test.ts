@@ -13,6 +13,7 @@ import { randomNumbers } from '../testing/random-blocks.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
 import { modelConfig } from './config.ts'
 import { createHead, headScratchBytes } from './head-cpu.ts'
+import { logitsOf } from './layers.ts'
 
 const dim = 256
 const vocabSize = 300
@@ -78,7 +79,7 @@ describe.each(backends)('a head over %s says the same', (_, create) => {
       const gguf = tinyModel({ type: 'Q8_0', dim, vocabSize, tiedOutput })
       const whole = (await loadModel(bytesSource(gguf), await create())).head
       const hidden = randomNumbers(1, dim)
-      const logits = (await whole.logits(hidden)).slice()
+      const logits = await logitsOf(whole, hidden)
       const embedded = await whole.embed(tokens)
 
       const { head, pieces, regionOf, stream, inUse, reads } = await pieceByPiece(gguf, await create())
@@ -89,7 +90,7 @@ describe.each(backends)('a head over %s says the same', (_, create) => {
           else head.stream(i, stream)
         }
         reads.length = 0
-        expect(await head.logits(hidden)).toEqual(logits)
+        expect(await logitsOf(head, hidden)).toEqual(logits)
         expect(inUse.size).toBe(0)
         expect(await head.embed(tokens)).toEqual(embedded)
         const isHeld = (token: number) =>
@@ -99,6 +100,23 @@ describe.each(backends)('a head over %s says the same', (_, create) => {
       }
     })
   }
+})
+
+test('several rows share one pass over the pieces, and each gets the logits that it gets alone', async () => {
+  const gguf = tinyModel({ type: 'Q8_0', dim, vocabSize, tiedOutput: false })
+  const { head, pieces, regionOf, stream } = await pieceByPiece(gguf, await createReferenceBackend())
+  let acquired = 0
+  const counted = { ...stream, acquire: (piece: number) => (acquired++, stream.acquire(piece)) }
+  head.load(0, regionOf(pieces[0]!))
+  for (const piece of pieces.keys()) if (piece > 0) head.stream(piece, counted)
+  const rows = [1, 2, 3, 4, 5].map((seed) => randomNumbers(seed, dim))
+  const alone: Float32Array[] = []
+  for (const row of rows) alone.push(await logitsOf(head, row))
+  acquired = 0
+  const together: Float32Array[] = []
+  await head.logits(rows, (logits, row) => (together[row] = logits.slice()))
+  expect(together).toEqual(alone)
+  expect(acquired).toBe(pieces.length - 1)
 })
 
 test('a held embedding is not read', async () => {
@@ -128,5 +146,5 @@ test('its scratch is as large as it says, and all memory comes back', async () =
 
 test('a piece that is not here is said to be missing', async () => {
   const { head } = await pieceByPiece(tinyModel({ dim, vocabSize }), await createReferenceBackend())
-  await expect(head.logits(new Float32Array(dim))).rejects.toMatchObject({ code: 'not-ready' })
+  await expect(logitsOf(head, new Float32Array(dim))).rejects.toMatchObject({ code: 'not-ready' })
 })

@@ -27,6 +27,8 @@ export type CpuHead = Head & {
   unload(piece: number): void
   /** Pieces with weights of their own, by `load`. */
   loaded(): number[]
+  /** Held outside the backend. */
+  bufferBytes(): number
   /** Frees weights and scratch. */
   free(): void
 }
@@ -69,7 +71,8 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
   /** A group of the embedding's rows, as it is packed: the least that can be read. */
   const group = roomFor(groupBytes(embedding.type, dim))
   const groupRows = backend.matrix(group, 0, embedding.type, rowGroup, dim)
-  const logits = new Float32Array(vocabSize)
+  /** (rows, vocabSize) of as many rows as ever came together. */
+  let logits = new Float32Array(vocabSize)
   let held: { region: Region; rows: Matrix } | null = null
   const loaded = new Map<number, { region: Region; w: Matrix }>()
   const streamed = new Map<number, WeightStream>()
@@ -133,16 +136,19 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
       return hidden
     },
 
-    async logits(hidden) {
-      normed.values().set(hidden)
-      backend.rmsNorm(normed, normed, normWeights, 1, rmsEps)
+    async logits(hidden, use) {
+      if (logits.length < hidden.length * vocabSize) logits = new Float32Array(hidden.length * vocabSize)
       for (const [i, { firstRow, rows }] of pieces.entries()) {
         await withPiece(i, (w) => {
-          backend.matmul([{ out, w }], normed, 1)
-          logits.set(out.values().subarray(0, rows), firstRow)
+          for (const [row, values] of hidden.entries()) {
+            normed.values().set(values)
+            backend.rmsNorm(normed, normed, normWeights, 1, rmsEps)
+            backend.matmul([{ out, w }], normed, 1)
+            logits.set(out.values().subarray(0, rows), row * vocabSize + firstRow)
+          }
         })
       }
-      return logits
+      for (const row of hidden.keys()) use(logits.subarray(row * vocabSize, (row + 1) * vocabSize), row)
     },
 
     loadEmbedding(region) {
@@ -161,6 +167,7 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
     },
     unload,
     loaded: () => [...loaded.keys()].toSorted((a, b) => a - b),
+    bufferBytes: () => logits.byteLength,
 
     free() {
       for (const piece of loaded.keys()) unload(piece)

@@ -19,8 +19,8 @@ export interface KvCaches {
   /** Frees the caches of a session, or all of them. */
   release(session?: number): void
   bytes(): number
-  /** What {@link KvCaches.bytes} would be after {@link KvCaches.open} with these positions in these layers. */
-  bytesAfter(session: number, layers: readonly number[], positions: number): number
+  /** What {@link KvCaches.bytes} would grow by with {@link KvCaches.open} for these positions in these layers. */
+  growth(session: number, layers: readonly number[], positions: number): number
   /** What one session takes in one layer with so many positions. */
   bytesFor(positions: number): number
 }
@@ -68,10 +68,10 @@ export function createKvCaches(create: () => KvCache): KvCaches {
       }
     },
     bytes,
-    bytesAfter(session, layers, positions) {
+    growth(session, layers, positions) {
       const wanted = blank.bytesFor(positions)
       const heldIn = (layer: number) => sessions.get(session)?.get(layer)?.cache.byteLength ?? 0
-      return layers.reduce((sum, layer) => sum + Math.max(0, wanted - heldIn(layer)), bytes())
+      return layers.reduce((sum, layer) => sum + Math.max(0, wanted - heldIn(layer)), 0)
     },
     bytesFor: blank.bytesFor,
   }

@@ -7,9 +7,11 @@ import { loadModel, type LoadedModel } from '../node/load-model.ts'
 import { createNodeHost } from '../node/wasm-host.ts'
 import { bytesSource } from '../testing/bytes-source.ts'
 import { nmse } from '../testing/nmse.ts'
+import type { Activation } from '../protocol.ts'
 import { referenceLayers } from '../testing/reference-layers.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
 import { createLayers } from './layers-cpu.ts'
+import { runAlone } from './layers.ts'
 import { layersBehaviour, layersContract } from './layers.contract.ts'
 
 layersBehaviour('layers over the reference', referenceLayers)
@@ -47,7 +49,7 @@ async function run(
   { session = 0, position, of }: { session?: number; position: number; of: readonly number[] },
 ): Promise<Float32Array> {
   const frame = { plan: 1, session, position, layer: 0, rows: of.length, hidden: await head.embed(of) }
-  return (await layers.run(frame, nLayers)).hidden.slice()
+  return (await runAlone(layers, frame, nLayers)).hidden.slice()
 }
 
 describe('tensors that only some models have', () => {
@@ -83,6 +85,29 @@ test("a session's memory is the backend's", async () => {
   expect(model.backend.memoryBytes()).toBe(before + model.layers.kvBytes())
   model.layers.release(0)
   expect(model.backend.memoryBytes()).toBe(before)
+})
+
+test('weights that stream are read once for all sessions that run together', async () => {
+  const expected = await run(await load(), { position: 0, of: tokens })
+  const model = await load()
+  const reads: number[] = []
+  for (const [layer, { shard, region }] of model.held.slice(0, nLayers).entries()) {
+    const acquire = async () => {
+      reads.push(layer)
+      const slot = model.backend.region(region.byteLength)
+      slot.bytes().set(bytes)
+      return slot
+    }
+    const bytes = region.bytes().slice()
+    model.layers.stream(layer, shard, { acquire, release: () => {} })
+  }
+  const hidden = await model.head.embed(tokens)
+  const group = [1, 2, 3, 4].map((session) => {
+    return { plan: 1, session, position: 0, layer: 0, rows: tokens.length, hidden }
+  })
+  const together = await model.layers.run(group, nLayers)
+  expect(together.map((out) => (out as Activation).hidden)).toEqual(group.map(() => expected))
+  expect(reads).toEqual([0, 1, 2])
 })
 
 test('memory that runs out fails the step and leaves the cache as it was', async () => {

@@ -25,8 +25,8 @@ export type CpuLayers = Layers & {
   unload(layer: number): void
   /** Layers with weights of their own, by `load`. */
   loaded(): number[]
-  /** What {@link Layers.kvBytes} will be when `count` layers have run these rows. */
-  kvBytesAfter(a: Activation, count: number): number
+  /** What {@link Layers.kvBytes} grows by when `count` layers run these rows. */
+  kvGrowth(a: Activation, count: number): number
   /** What one session takes in one layer with so many positions. */
   kvBytesFor(positions: number): number
   /** Held outside the backend. */
@@ -69,6 +69,19 @@ export function createLayers(
     }
   }
 
+  /** A session's caches in these layers, with room for its rows, or that they were lost. */
+  function openAll(
+    { session, position, rows }: Activation,
+    span: readonly number[],
+  ): KvCache[] | EngineError {
+    try {
+      return span.map((layer) => caches.open(session, layer, position, rows))
+    } catch (thrown) {
+      if (thrown instanceof EngineError && thrown.code === 'kv-lost') return thrown
+      throw thrown
+    }
+  }
+
   return {
     load(layer, shard, region) {
       unload(layer)
@@ -81,52 +94,63 @@ export function createLayers(
     unload,
     loaded: () => [...layers.keys()].toSorted((a, b) => a - b),
 
-    async run(a, count) {
-      const span = spanOf(a, count)
+    async run(group, count) {
+      const span = spanOf(group[0]!, count)
       for (const layer of span) if (!layers.has(layer) && !streamed.has(layer)) notLoaded(layer)
       // Reserved for all layers before the first one computes, so that a full memory leaves every cache as it was.
-      const kv = span.map((layer) => caches.open(a.session, layer, a.position, a.rows))
-
-      // What lies beyond is overwritten from here on, so it is gone even if a step below fails.
-      caches.commit(a.session, span, a.position)
+      const opened = group.map((a) => openAll(a, span))
+      const runs: Run[] = []
+      let end = 0
+      for (const [i, a] of group.entries()) {
+        const kv = opened[i]!
+        if (kv instanceof EngineError) continue
+        runs.push({ a, kv, at: end })
+        end += a.hidden.length
+        // What lies beyond is overwritten from here on, so it is gone even if a step below fails.
+        caches.commit(a.session, span, a.position)
+      }
 
       // What a second window here is given is the result of the first, and must outlive a step that fails and runs again.
-      const isResult = a.hidden.buffer === result.buffer
-      if (isResult || result.length < a.hidden.length)
-        result = new Float32Array(Math.max(result.length, a.hidden.length))
-      let input = a.hidden
+      const isResult = group.some(({ hidden }) => hidden.buffer === result.buffer)
+      if (isResult || result.length < end) result = new Float32Array(Math.max(result.length, end))
+      const inPlace = runs.length === 1 && end <= maxRows * config.dim
       for (const [i, layer] of span.entries()) {
-        const inPlace = a.rows <= maxRows
-        const run = (weights: LoadedLayer) => {
-          for (let row = 0; row < a.rows; row += maxRows) {
-            const rows = Math.min(maxRows, a.rows - row)
-            const from = row * config.dim
-            const to = (row + rows) * config.dim
-            if (!inPlace || i === 0) scratch.x.values().set(input.subarray(from, to))
-            const position = a.position + row
-            if (layer === lastLayer) {
-              runLastLayer(backend, config, scratch, weights, kv[i]!, rows, position)
-              result.set(scratch.x.values().subarray(0, config.dim))
-              continue
+        const isFirst = i === 0
+        const isLast = i === span.length - 1
+        const runAll = (weights: LoadedLayer) => {
+          for (const { a, kv, at } of runs) {
+            for (let row = 0; row < a.rows; row += maxRows) {
+              const rows = Math.min(maxRows, a.rows - row)
+              const [from, to] = [row * config.dim, (row + rows) * config.dim]
+              if (isFirst) scratch.x.values().set(a.hidden.subarray(from, to))
+              else if (!inPlace) scratch.x.values().set(result.subarray(at + from, at + to))
+              const position = a.position + row
+              if (layer === lastLayer) {
+                runLastLayer(backend, config, scratch, weights, kv[i]!, rows, position)
+                result.set(scratch.x.values().subarray(0, config.dim), at)
+                continue
+              }
+              runLayer(backend, config, scratch, weights, kv[i]!, rows, position)
+              if (isLast || !inPlace) result.set(scratch.x.values().subarray(0, to - from), at + from)
             }
-            runLayer(backend, config, scratch, weights, kv[i]!, rows, position)
-            if (!inPlace || i === span.length - 1) result.set(scratch.x.values().subarray(0, to - from), from)
           }
         }
         const held = layers.get(layer)
-        if (held) run(held)
-        else await withWeights(layer, run)
-        input = result
+        if (held) runAll(held)
+        else if (runs.length > 0) await withWeights(layer, runAll)
       }
-      caches.commit(a.session, span, a.position + a.rows)
-      const through = { ...a, layer: a.layer + count, hidden: result.subarray(0, a.hidden.length) }
-      return span.at(-1) === lastLayer ? lastRow(through) : through
+      const through = runs.map(({ a, at }) => {
+        caches.commit(a.session, span, a.position + a.rows)
+        const out = { ...a, layer: a.layer + count, hidden: result.subarray(at, at + a.hidden.length) }
+        return span.at(-1) === lastLayer ? lastRow(out) : out
+      })
+      return opened.map((kv) => (kv instanceof EngineError ? kv : through.shift()!))
     },
 
     release: caches.release,
     kvBytes: caches.bytes,
     gatherRows: () => 1,
-    kvBytesAfter: (a, count) => caches.bytesAfter(a.session, spanOf(a, count), a.position + a.rows),
+    kvGrowth: (a, count) => caches.growth(a.session, spanOf(a, count), a.position + a.rows),
     kvBytesFor: caches.bytesFor,
     bufferBytes: () => result.byteLength,
 
@@ -137,6 +161,9 @@ export function createLayers(
     },
   }
 }
+
+/** Rows of one session with its cache in each layer; `at` is where they begin in the result. */
+type Run = { a: Activation; kv: KvCache[]; at: number }
 
 /** Buffers for the wave of activations, shared by all layers. */
 type Scratch = Record<'x' | 'normed' | 'q' | 'k' | 'v' | 'attended' | 'gate' | 'up' | 'theta', ScratchVector>

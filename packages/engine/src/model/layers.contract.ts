@@ -5,12 +5,14 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { EngineError } from '../errors.ts'
 import type { WeightType } from '../gguf/quant.ts'
+import type { Activation } from '../protocol.ts'
 import { nmse } from '../testing/nmse.ts'
 import { randomNumbers } from '../testing/random-blocks.ts'
 import { referenceLayers } from '../testing/reference-layers.ts'
 import { tinyModel, type TinyModelOptions } from '../testing/tiny-model.ts'
-import type { Layers } from './layers.ts'
+import { runAlone, type Layers } from './layers.ts'
 
 export type LayersUnderTest = { layers: Layers; close(): void }
 
@@ -92,9 +94,9 @@ async function performCase({ layers }: LayersUnderTest, { model, steps }: Case):
   for (const [i, { position, rows }] of steps.entries()) {
     const hidden = hiddenStates(i + 1, rows, widthOf(model))
     const frame = { plan: 1, session: 0, position, layer: 0, rows, hidden }
-    const before = await layers.run(frame, nLayersOf(model) - 1)
+    const before = await runAlone(layers, frame, nLayersOf(model) - 1)
     results.push(before.hidden.slice())
-    results.push((await layers.run(before, 1)).hidden.slice())
+    results.push((await runAlone(layers, before, 1)).hidden.slice())
   }
   return results
 }
@@ -146,13 +148,13 @@ export function layersBehaviour(name: string, create: CreateLayers): void {
     async function run(session: number, from: number, to: number, span: Span = {}): Promise<Float32Array> {
       const { layer = 0, count = nLayers, hidden = rowsOf(from, to) } = span
       const frame = { plan: 7, session, position: from, layer, rows: to - from, hidden }
-      return (await subject.layers.run(frame, count)).hidden.slice()
+      return (await runAlone(subject.layers, frame, count)).hidden.slice()
     }
 
     test('what comes back is the frame, with its layer advanced', async () => {
       const session = ++lastSession
       const frame = { plan: 7, session, position: 0, layer: 0, rows: 2, hidden: rowsOf(0, 2) }
-      const { hidden, ...rest } = await subject.layers.run(frame, 2)
+      const { hidden, ...rest } = await runAlone(subject.layers, frame, 2)
       expect(rest).toEqual({ plan: 7, session, position: 0, layer: 2, rows: 2 })
       expect(hidden).toHaveLength(2 * dim)
       expect(nmse(frame.hidden, rowsOf(0, 2))).toBe(0)
@@ -169,7 +171,7 @@ export function layersBehaviour(name: string, create: CreateLayers): void {
         more: true as const,
         hidden: rowsOf(0, 3),
       }
-      const { hidden, ...rest } = await subject.layers.run(frame, nLayers)
+      const { hidden, ...rest } = await runAlone(subject.layers, frame, nLayers)
       expect(rest).toEqual({ plan: 7, session, position: 2, layer: nLayers, rows: 1 })
       expect(hidden).toHaveLength(dim)
     })
@@ -204,6 +206,55 @@ export function layersBehaviour(name: string, create: CreateLayers): void {
       await run(bob, 0, 10, { hidden: hiddenStates(2, 10, dim) })
       const rest = await run(alice, 4, 10)
       expect(nmse(rest, alone)).toBeLessThanOrEqual(1e-6)
+    })
+
+    test('sessions that run together compute what they compute alone, to the bit', async () => {
+      const frameOf = (session: number, from: number, to: number) => {
+        const hidden = rowsOf(from, to)
+        return { plan: 7, session, position: from, layer: 0, rows: to - from, hidden }
+      }
+      const spans = [
+        [4, 5],
+        [2, 10],
+        [9, 10],
+        [0, 3],
+      ] as const
+      for (const count of [nLayers, nLayers - 1]) {
+        const alone: Float32Array[] = []
+        const group = []
+        for (const [from, to] of spans) {
+          const judge = ++lastSession
+          if (from > 0) await run(judge, 0, from)
+          alone.push(await run(judge, from, to, { count }))
+          const session = ++lastSession
+          if (from > 0) await run(session, 0, from)
+          group.push(frameOf(session, from, to))
+        }
+        const together = await subject.layers.run(group, count)
+        for (const [i, out] of together.entries()) {
+          if (out instanceof EngineError) throw out
+          expect(out).toMatchObject({ session: group[i]!.session, layer: count })
+          expect(out.hidden).toEqual(alone[i])
+        }
+        // Each has its own cache, as far as it got.
+        for (const [i, [, to]] of spans.entries())
+          if (to < 10 && count === nLayers) await run(group[i]!.session, to, to + 1)
+      }
+    })
+
+    test('a session whose cache is lost drops out of its group alone', async () => {
+      const [alice, bob, charlie] = [++lastSession, ++lastSession, ++lastSession]
+      await run(alice, 0, 4)
+      await run(charlie, 0, 4)
+      const expected = await run(++lastSession, 0, 5)
+      const group = [alice, bob, charlie].map((session) => {
+        return { plan: 7, session, position: 4, layer: 0, rows: 1, hidden: rowsOf(4, 5) }
+      })
+      const [first, second, third] = await subject.layers.run(group, nLayers)
+      expect(second).toMatchObject({ code: 'kv-lost' })
+      for (const out of [first, third])
+        expect(nmse((out as Activation).hidden, expected)).toBeLessThanOrEqual(1e-6)
+      await run(alice, 5, 6)
     })
 
     test('a position that the cache has not reached is a lost cache, in this session alone', async () => {

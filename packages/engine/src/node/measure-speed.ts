@@ -10,6 +10,7 @@ import { weightTypes } from '../gguf/quant.ts'
 import type { PackedTensor } from '../gguf/shards.ts'
 import { createSampler } from '../model/sampler.ts'
 import { generate } from '../ring/generate.ts'
+import { createVolleys } from '../ring/volleys.ts'
 import type { LoadedModel } from './load-model.ts'
 import { ringOfOne } from './ring-of-one.ts'
 
@@ -33,8 +34,7 @@ export async function timeAnswer(
   if (cached.length === 0) model.layers.release(session)
   const atMs = [performance.now()]
   const tokens = generate({
-    ring: ringOfOne(model),
-    head: model.head,
+    volleys: createVolleys(ringOfOne(model), model.head),
     session,
     prompt,
     cached,

@@ -1,18 +1,16 @@
 /**
- * The token loop: prefill the prompt in chunks, then one token, one trip. A device alone is a ring of one.
+ * The token loop: the prompt, then one token, one trip. A device alone is a ring of one.
  *
  * @module
  */
-import type { Head } from '../model/layers.ts'
-import type { Ring } from './ring.ts'
+import type { Volleys } from './volleys.ts'
 
 export type GenerateInput = {
-  ring: Ring
-  head: Head
+  volleys: Volleys
   session: number
   /** The whole conversation as tokens, the new question included. */
   prompt: readonly number[]
-  /** What the session's KV cache holds already, on every device: kept up to date here, token by token. */
+  /** What the session's KV cache holds already, on every device: kept up to date, token by token. */
   cached: number[]
   sample(logits: Float32Array): number
   isEnd(token: number): boolean
@@ -26,53 +24,27 @@ export type GenerateInput = {
 export type StopReason = 'end' | 'length' | 'aborted'
 
 /**
- * Yields token ids, the end token excluded.
+ * Yields token ids, the end token excluded. Others who are being answered may wait for each next one, so that whoever does not
+ * read to the end must say so by the generator's `return`.
  *
- * Passes under way are waited for before returning, whatever the reason, so that no frame of this answer meets the
- * next one on the ring.
- *
- * @throws EngineError what {@link Ring.pass} throws; `cached` then holds what is known to be everywhere
+ * @throws EngineError what {@link Voice.next} throws; `cached` then holds what is known to be everywhere
  */
 export async function* generate(input: GenerateInput): AsyncGenerator<number, StopReason> {
-  const { ring, head, session, prompt, cached, sample, isEnd, maxTokens, contextLength, signal } = input
-
-  const start = reusablePrefix(prompt, cached)
-  cached.length = start
-  let hidden = await prefill(start)
-  for (let n = 1; hidden !== null; n++) {
-    const token = sample(await head.logits(hidden))
-    if (isEnd(token)) return 'end'
-    yield token
-    if (n === maxTokens || cached.length + 1 > contextLength) return 'length'
-    if (signal.aborted) break
-    const embedded = await head.embed([token])
-    const { passed } = ring.pass({ session, position: cached.length, rows: 1, hidden: embedded })
-    hidden = (await passed).hidden
-    cached.push(token)
-  }
-  return 'aborted'
-
-  /**
-   * Chunks follow one another round the ring without waiting. One row ends what was begun when the question is aborted:
-   * somebody may be waiting for more.
-   *
-   * @returns the last row, or null when aborted
-   */
-  async function prefill(from: number): Promise<Float32Array | null> {
-    const chunks: Promise<{ hidden: Float32Array }>[] = []
-    let position = from
-    for (let more = true; more;) {
-      const tokens = prompt.slice(position, position + (signal.aborted ? 1 : ring.chunkRows))
-      const hidden = await head.embed(tokens)
-      more = position + tokens.length < prompt.length && !signal.aborted
-      const rows = tokens.length
-      const { sent, passed } = ring.pass({ session, position, rows, ...(more ? { more } : {}), hidden })
-      position += rows
-      chunks.push(passed.then((a) => (cached.push(...tokens), a)))
-      await sent
+  const { volleys, session, prompt, cached, sample, isEnd, maxTokens, contextLength, signal } = input
+  cached.length = reusablePrefix(prompt, cached)
+  const voice = volleys.join({ session, cached, sample, signal })
+  try {
+    let token = await voice.next(prompt.slice(cached.length))
+    for (let n = 1; token !== null; n++) {
+      if (isEnd(token)) return 'end'
+      yield token
+      if (n === maxTokens || cached.length + 1 > contextLength) return 'length'
+      if (signal.aborted) break
+      token = await voice.next([token])
     }
-    const rows = await Promise.all(chunks)
-    return signal.aborted ? null : rows.at(-1)!.hidden
+    return 'aborted'
+  } finally {
+    voice.leave()
   }
 }
 

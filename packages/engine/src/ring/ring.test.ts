@@ -1,165 +1,27 @@
-import type { DeviceId, LayerWindow, Plan } from '@hearth/halda'
+import type { DeviceId } from '@hearth/halda'
 import { describe, expect, it } from 'vitest'
-import { EngineError } from '../errors.ts'
-import type { Head, Layers } from '../model/layers.ts'
-import type { Dtype } from '../wire.ts'
+import type { Activation } from '../protocol.ts'
+import { argmax, dim, evenPlan, naive, prompt, toyHead, toyLayers, toyRing } from '../testing/toy-ring.ts'
 import { generate } from './generate.ts'
-import type { Link } from './link.ts'
-import { createMemoryLinks } from './memory-link.ts'
 import { joinRing, type Ring } from './ring.ts'
+import { createVolleys, type Volleys } from './volleys.ts'
 
-const dim = 8
-const nLayers = 12
-const prompt = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5]
-
-/**
- * One layer of a toy model whose output depends on the row, the layer, and everything cached before it, in order: a
- * wrong cache, order, window or row changes the tokens. Values are multiples of 1/64 below 4, exact in f16.
- */
-function toyLayer(row: Float32Array, layer: number, cache: Float32Array[], position: number): Float32Array {
-  cache.length = position
-  cache.push(row.slice())
-  let history = 0
-  for (const [i, past] of cache.entries()) history += past[(i + layer) % dim]! * ((i % 5) + 1)
-  return row.map(
-    (value, i) => ((Math.round(value * 64) * 5 + Math.round(history * 64) + layer * 7 + i * 3) % 256) / 64,
-  )
+type AnswerOptions = {
+  cached?: number[]
+  abortAfter?: number
+  chunkRows?: number
+  session?: number
+  volleys?: Volleys
 }
 
-const embed = (tokens: readonly number[]) =>
-  Float32Array.from(
-    tokens.flatMap((t) => Array.from({ length: dim }, (_, i) => ((t * 37 + i * 11) % 256) / 64)),
-  )
-const logits = (row: Float32Array) =>
-  Float32Array.from(
-    { length: 50 },
-    (_, t) => (row.reduce((sum, value, i) => sum + value * ((t * (i + 3)) % 17), 0) * 64) % 101,
-  )
-const argmax = (values: Float32Array) => values.indexOf(Math.max(...values))
-const toyHead: Head = {
-  embed: async (tokens) => embed(tokens),
-  logits: async (row) => logits(row),
-}
-
-/** Recomputes the whole sequence for every token: the judge. */
-function naive(tokens: readonly number[], count: number): number[] {
-  const sequence = [...tokens]
-  for (let n = 0; n < count; n++) {
-    const caches = Array.from({ length: nLayers }, () => [] as Float32Array[])
-    let row = new Float32Array()
-    for (const [position, token] of sequence.entries()) {
-      row = embed([token]) as Float32Array<ArrayBuffer>
-      for (let layer = 0; layer < nLayers; layer++)
-        row = toyLayer(row, layer, caches[layer]!, position) as Float32Array<ArrayBuffer>
-    }
-    sequence.push(argmax(logits(row)))
-  }
-  return sequence.slice(tokens.length)
-}
-
-function toyLayers(): Layers {
-  const sessions = new Map<string, Float32Array[]>()
-  return {
-    async run(a, count) {
-      let hidden = a.hidden
-      for (let layer = a.layer; layer < a.layer + count; layer++) {
-        const key = `${a.session}:${layer}`
-        const cache = sessions.get(key) ?? sessions.set(key, []).get(key)!
-        if (cache.length < a.position)
-          throw new EngineError('kv-lost', `layer ${layer} holds ${cache.length} of ${a.position}`)
-        const rows = Array.from({ length: a.rows }, (_, r) =>
-          toyLayer(hidden.subarray(r * dim, (r + 1) * dim), layer, cache, a.position + r),
-        )
-        hidden = Float32Array.from(rows.flatMap((row) => [...row]))
-      }
-      if (a.layer + count < nLayers) return { ...a, layer: a.layer + count, hidden }
-      const { more: _, ...rest } = a
-      const end = a.position + a.rows
-      return { ...rest, layer: nLayers, rows: 1, position: end - 1, hidden: hidden.slice(-dim) }
-    },
-    release(session) {
-      for (const key of sessions.keys())
-        if (session === undefined || key.startsWith(`${session}:`)) sessions.delete(key)
-    },
-    kvBytes: () => 0,
-    gatherRows: () => 1,
-  }
-}
-
-/** Windows of an even split over `n` devices and `rounds` rounds; the last device is the head. */
-function evenPlan(devices: DeviceId[], rounds: number): Plan {
-  const visits = rounds * devices.length
-  const windows: LayerWindow[] = []
-  for (let i = 0; i < visits; i++) {
-    const firstLayer = Math.floor((i * nLayers) / visits)
-    const layers = Math.floor(((i + 1) * nLayers) / visits) - firstLayer
-    if (layers > 0) windows.push({ device: devices[i % devices.length]!, firstLayer, layers, gpuLayers: 0 })
-  }
-  return { head: devices.at(-1)!, rounds, windows, predictedTpotMs: 0 }
-}
-
-/** Devices in one process, joined by links that take as long as a seeded die says. */
-function toyRing(
-  n: number,
-  rounds: number,
-  dtype: Dtype = 'f32',
-  plan?: (devices: DeviceId[]) => Plan,
-  wrap: (layers: Layers, device: number) => Layers = (layers) => layers,
-) {
-  const devices = ['alice', 'bob', 'charlie', 'dora'].slice(0, n).map((name) => `${name}-device` as DeviceId)
-  let seed = 7
-  const delay = () => {
-    seed = (seed * 1103515245 + 12345) & 0x7fffffff
-    return seed % 3 === 0 ? new Promise<void>((resolve) => setTimeout(resolve, seed % 4)) : Promise.resolve()
-  }
-  const links = new Map<string, Link>()
-  let hops = 0
-  for (const [i, a] of devices.entries()) {
-    for (const b of devices.slice(i + 1)) {
-      const [toB, toA] = createMemoryLinks(delay)
-      links.set(`${a}>${b}`, toB).set(`${b}>${a}`, toA)
-    }
-  }
-  const rings = new Map<DeviceId, Ring>()
-  const numbered = { number: 1, plan: (plan ?? ((d) => evenPlan(d, rounds)))(devices) }
-  for (const [i, me] of devices.entries()) {
-    const ring = joinRing({
-      me,
-      numbered,
-      dim,
-      dtype,
-      layers: wrap(toyLayers(), i),
-      linkTo: (device) => links.get(`${me}>${device}`),
-      onfailed: (session, error) => rings.get(numbered.plan.head)!.fail(error, session),
-    })
-    rings.set(me, ring)
-    for (const from of devices) {
-      links.get(`${me}>${from}`)?.listen({
-        onframe(frame) {
-          hops++
-          ring.receive(from, frame)
-        },
-        onclose: () => rings.get(numbered.plan.head)!.fail(new EngineError('link-lost', `${from} is gone`)),
-      })
-    }
-  }
-  const ring = rings.get(numbered.plan.head)!
-  return { ring, rings, devices, links, hops: () => hops }
-}
-
-async function answer(
-  ring: Ring,
-  tokens: number[],
-  maxTokens: number,
-  options: { cached?: number[]; abortAfter?: number; chunkRows?: number } = {},
-) {
-  const { cached = [], abortAfter, chunkRows = ring.chunkRows } = options
+async function answer(ring: Ring, tokens: number[], maxTokens: number, options: AnswerOptions = {}) {
+  const { cached = [], abortAfter, chunkRows = ring.chunkRows, session = 5 } = options
+  const { volleys = createVolleys({ ...ring, chunkRows }, toyHead) } = options
   const aborter = new AbortController()
   const out: number[] = []
   const loop = generate({
-    ring: { ...ring, chunkRows },
-    head: toyHead,
-    session: 5,
+    volleys,
+    session,
     prompt: tokens,
     cached,
     sample: argmax,
@@ -174,6 +36,8 @@ async function answer(
   }
   return out
 }
+
+const rowsOf = (group: readonly Activation[]) => group.reduce((sum, { rows }) => sum + rows, 0)
 
 describe('a ring says what one naive loop says', () => {
   const expected = naive(prompt, 12)
@@ -248,12 +112,12 @@ describe('chunks that pile up', () => {
     const steps: number[] = []
     const { ring } = toyRing(3, 2, 'f32', undefined, (layers, i) => ({
       ...layers,
-      async run(a, count) {
+      async run(group, count) {
         if (i === 1) {
-          steps.push(a.rows)
+          steps.push(rowsOf(group))
           await new Promise((resolve) => setTimeout(resolve, 15))
         }
-        return layers.run(a, count)
+        return layers.run(group, count)
       },
     }))
     const long = Array.from({ length: 40 }, (_, i) => (i * 7) % 50)
@@ -272,9 +136,9 @@ describe('a device that reads its weights for each step', () => {
         : {
             ...layers,
             gatherRows: () => gatherRows,
-            run(a, count) {
-              steps.push(a.rows)
-              return layers.run(a, count)
+            run(group, count) {
+              steps.push(rowsOf(group))
+              return layers.run(group, count)
             },
           },
     )
@@ -302,8 +166,7 @@ describe('a device that reads its weights for each step', () => {
       return ring.pass(rows)
     }
     const tokens = generate({
-      ring: given,
-      head: toyHead,
+      volleys: createVolleys(given, toyHead),
       session: 9,
       prompt: long,
       cached: [],
@@ -314,7 +177,8 @@ describe('a device that reads its weights for each step', () => {
       signal: aborter.signal,
     })
     expect(await tokens.next()).toEqual({ done: true, value: 'aborted' })
-    expect(steps).toEqual([7, 7])
+    // Two rows were sent, two more were ready to go, and then it ended.
+    expect(steps).toEqual([8, 8])
     expect(await answer(ring, prompt, 3)).toEqual(naive(prompt, 3))
   })
 })

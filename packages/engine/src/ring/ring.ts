@@ -14,7 +14,7 @@ import type { Layers } from '../model/layers.ts'
 import type { Activation, NumberedPlan } from '../protocol.ts'
 import { decodeActivation, encodeActivation, maxRowsPerFrame, type Dtype } from '../wire.ts'
 import type { Link } from './link.ts'
-import { createTurns } from './turns.ts'
+import { createTurns, type Step } from './turns.ts'
 
 /** Rows of one prefill chunk, where frames allow: enough to share each weight read, few enough to pipeline. */
 const prefillRows = 64
@@ -46,6 +46,11 @@ export interface Ring {
   receive(from: DeviceId, frame: Uint8Array): void
   /** Head only: ends the passes of a session, or of all. */
   fail(error: EngineError, session?: number): void
+  /**
+   * Head only: whether a device read weights to run the rows that came back last, so that rows of several conversations
+   * should go round together.
+   */
+  reads(): boolean
   readonly droppedFrames: number
   close(): void
 }
@@ -82,29 +87,57 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
   // What goes nowhere need not fit a frame.
   const isAlone = plan.windows.every(({ device }) => device === plan.head)
   const chunkRows = isAlone ? prefillRows : Math.min(prefillRows, maxRowsPerFrame(dim, dtype))
+  let reads = false
   let closed = false
   let droppedFrames = 0
 
-  const { take } = createTurns(
-    (a) => step(a).catch((thrown) => onfailed(a.session, toEngineError(thrown))),
-    () => layers.gatherRows(),
-  )
+  const { take } = createTurns(step, () => layers.gatherRows())
 
-  async function step(a: Activation): Promise<void> {
+  async function step({ layer, spans, more }: Step): Promise<void> {
     if (closed) return
-    if (a.layer === nLayers) return finish(a)
-    const window = windowAt(plan, a.layer)!
-    const out = await layers.run(a, window.layers)
-    if (deviceAt(plan, out.layer) !== me) await give(out)
-    // What came out of the last layer is read when the layers may be running again.
-    else await step(out.layer === nLayers ? { ...out, hidden: out.hidden.slice() } : out)
+    if (layer === nLayers) return spans.forEach(finish)
+    const { layers: count } = windowAt(plan, layer)!
+    const next: Step = { layer: layer + count, spans: await run(spans, count), more }
+    if (deviceAt(plan, next.layer) === me) await step(next)
+    else await give(next).catch((thrown) => failAll(next.spans, thrown))
   }
 
-  async function give(a: Activation): Promise<void> {
-    const next = deviceAt(plan, a.layer)
-    const link = linkTo(next)
+  /** Sessions that cannot go on drop out and are told; the others do not notice. */
+  async function run(spans: readonly Activation[], count: number): Promise<Activation[]> {
+    if (spans.length === 0) return []
+    try {
+      // Asked before, as what runs is known better afterwards.
+      const read = layers.gatherRows() > 1 ? { read: true as const } : {}
+      const outcomes = await layers.run(spans, count)
+      return outcomes.flatMap((out, i) => {
+        if (!(out instanceof EngineError)) return { ...out, ...read }
+        onfailed(spans[i]!.session, out)
+        return []
+      })
+    } catch (thrown) {
+      failAll(spans, thrown)
+      return []
+    }
+  }
+
+  function failAll(spans: readonly Activation[], thrown: unknown): void {
+    for (const { session } of spans) onfailed(session, toEngineError(thrown))
+  }
+
+  /** The last frame says whether more of the volley follow. Where all that could say so dropped out, one without rows does. */
+  async function give({ layer, spans, more }: Step): Promise<void> {
+    const link = linkTo(deviceAt(plan, layer))
     if (!link) throw new EngineError('link-lost', 'There is no connection to the next device of the ring.')
-    for (const frame of framesOf(a)) await link.send(encodeActivation(frame, dtype))
+    let rest = spans.flatMap((a) => [...framesOf(a)])
+    if (rest.length === 0 && !more) rest = [endAt(layer)]
+    for (const [i, { more: _, ...frame }] of rest.entries()) {
+      const isFollowed = more || i < rest.length - 1
+      await link.send(encodeActivation({ ...frame, ...(isFollowed ? { more: true } : {}) }, dtype))
+    }
+  }
+
+  const endAt = (layer: number): Activation => {
+    return { plan: numbered.number, session: 0, position: 0, layer, rows: 0, hidden: new Float32Array(0) }
   }
 
   /** As many rows to a frame as fit. */
@@ -112,17 +145,21 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
     for (let row = 0; row < a.rows; row += chunkRows) {
       const rows = Math.min(chunkRows, a.rows - row)
       const hidden = a.hidden.subarray(row * dim, (row + rows) * dim)
-      const more = row + rows < a.rows ? { more: true as const } : {}
-      yield { ...a, ...more, position: a.position + row, rows, hidden }
+      yield { ...a, position: a.position + row, rows, hidden }
     }
   }
 
-  /** Chunks come back in order, and those that ran as one come back as one. */
+  /** Chunks come back in order, and those that ran as one come back as one. What nobody waits for is left from before. */
   function finish(a: Activation): void {
+    const end = a.position + a.rows
+    if (![...waiting].some((pass) => pass.session === a.session && pass.end === end)) return
+    reads = a.read === true
+    // It is used when the layers may be running again.
+    const back = { ...a, hidden: a.hidden.slice() }
     for (const pass of waiting) {
-      if (pass.session !== a.session || pass.end > a.position + a.rows) continue
+      if (pass.session !== a.session || pass.end > end) continue
       waiting.delete(pass)
-      pass.resolve(a)
+      pass.resolve(back)
     }
   }
 
@@ -145,7 +182,10 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
       })
       // The caller may await `sent` first; a rejection meanwhile is still theirs to see.
       passed.catch(() => {})
-      const entered = deviceAt(plan, 0) === me ? breathe().then(() => take(a)) : give(a)
+      const entered =
+        deviceAt(plan, 0) === me
+          ? breathe().then(() => take(a))
+          : give({ layer: 0, spans: [a], more: a.more === true })
       const sent = entered.catch((thrown) => fail(toEngineError(thrown), a.session))
       return { sent, passed }
     },
@@ -157,9 +197,11 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
         droppedFrames++
         return
       }
-      void take(a)
+      if (a.layer === nLayers) finish(a)
+      else void take(a)
     },
     fail,
+    reads: () => reads,
     get droppedFrames() {
       return droppedFrames
     },

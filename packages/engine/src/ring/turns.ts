@@ -1,7 +1,8 @@
 /**
- * One step at a time, in order of arrival. Chunks of a prompt that pile up while a device is busy run as one, so that a
- * layer's weights are read once for all of them; and where reading takes longer than computing, a prompt's first rows wait
- * for as many as it takes to cover the reading, up to {@link maxRowsPerStep}.
+ * One step at a time, in order of arrival. What waits at one layer and belongs together runs as one step, so that a layer's
+ * weights are read once for all of it: frames of one volley, be they rows of several conversations or chunks of a prompt.
+ * Where reading takes longer than computing, the first of a volley wait for its last, or for as many rows as it takes to
+ * cover the reading, up to {@link maxRowsPerStep}.
  *
  * @module
  */
@@ -10,6 +11,15 @@ import type { Activation } from '../protocol.ts'
 /** Rows of one step: enough to share a read from disk, few enough that others get their turn. */
 const maxRowsPerStep = 512
 
+/** What runs as one step. */
+export type Step = {
+  layer: number
+  /** One for each session, its chunks joined; none when all that was left of the volley is that it ends here. */
+  spans: readonly Activation[]
+  /** More of the same volley follow. */
+  more: boolean
+}
+
 export interface Turns {
   /** Resolves when the next may be given, which may be before this one has run: as long as few rows wait. */
   take(a: Activation): Promise<void>
@@ -17,90 +27,100 @@ export interface Turns {
 
 /**
  * @param step must not throw
- * @param wantedRows of a prompt that are worth waiting for, now
+ * @param wantedRows of a volley that are worth waiting for, now
  */
-export function createTurns(step: (a: Activation) => Promise<void>, wantedRows: () => number): Turns {
-  let waiting: Activation[] = []
+export function createTurns(step: (step: Step) => Promise<void>, wantedRows: () => number): Turns {
+  /** In order of arrival of their first frames. */
+  let groups: Group[] = []
   const held: (() => void)[] = []
   let working = false
 
   async function work(): Promise<void> {
     working = true
-    for (let a = next(); a; a = next()) {
-      await step(a)
+    for (let group = next(); group; group = next()) {
+      await step(stepOf(group))
       while (!isFull() && held.length > 0) held.shift()!()
     }
     working = false
   }
 
-  const isFull = () => waiting.reduce((rows, a) => rows + a.rows, 0) >= maxRowsPerStep
+  const isFull = () => groups.reduce((sum, { rows }) => sum + rows, 0) >= maxRowsPerStep
 
   /** The first that is worth running; undefined when nothing waits, or only rows that others will join. */
-  function next(): Activation | undefined {
-    const groups = groupsOf(waiting)
-    waiting = groups.flatMap(({ chunks }) => chunks)
+  function next(): Group | undefined {
     const wanted = Math.min(wantedRows(), maxRowsPerStep)
-    const isReady = ({ chunks, rows, isFull }: Group) => isFull || !chunks.at(-1)!.more || rows >= wanted
     // Nobody waits for rows that cannot be given because too many are here already.
+    const isReady = ({ more, isClosed, rows }: Group) => !more || isClosed || rows >= wanted
     const group = groups.find(isReady) ?? (isFull() ? groups[0] : undefined)
-    if (!group) return undefined
-    waiting = waiting.filter((chunk) => !group.chunks.includes(chunk))
-    return joined(group)
+    groups = groups.filter((other) => other !== group)
+    return group
   }
 
   return {
     take(a) {
-      waiting.push(a)
+      for (const group of groups) forgetStale(group, a)
+      groups = groups.filter(({ frames, more }) => frames.length > 0 || !more)
+      const open = groups.findLast(({ layer }) => layer === a.layer)
+      if (open?.more && open.rows + a.rows <= maxRowsPerStep) add(open, a)
+      else {
+        if (open?.more) open.isClosed = true
+        groups.push({ layer: a.layer, frames: [a], rows: a.rows, more: a.more === true, isClosed: false })
+      }
       if (!working) void work()
       return isFull() ? new Promise((resolve) => held.push(resolve)) : Promise.resolve()
     },
   }
 }
 
-/** Consecutive chunks of one prompt at one layer. */
+/** Frames of one volley at one layer. */
 type Group = {
-  chunks: Activation[]
+  layer: number
+  frames: Activation[]
   rows: number
-  /** More follow, and do not fit the same step. */
-  isFull: boolean
+  more: boolean
+  /** What follows does not fit the same step. */
+  isClosed: boolean
+}
+
+function add(group: Group, a: Activation): void {
+  group.frames.push(a)
+  group.rows += a.rows
+  group.more = a.more === true
 }
 
 /**
- * In order of arrival of their first chunks. What was begun and is begun anew before its end (a link broke in the middle
- * of a prompt) is left out: its answer would be taken for the new one's.
+ * What a session began and begins anew before its end (a link broke in the middle of a prompt) is left out: its answer
+ * would be taken for the new one's.
  */
-function groupsOf(waiting: readonly Activation[]): Group[] {
-  let groups: Group[] = []
-  for (const a of waiting) {
-    const before = groups.findLast(
-      ({ chunks: [first] }) => first!.session === a.session && first!.layer === a.layer,
-    )
-    const joins = before !== undefined && continues(a, before.chunks.at(-1)!)
-    if (joins && before.rows + a.rows <= maxRowsPerStep) {
-      before.chunks.push(a)
-      before.rows += a.rows
-      continue
-    }
-    if (joins) before.isFull = true
-    else if (before?.chunks.at(-1)!.more) groups = groups.filter((group) => group !== before)
-    groups.push({ chunks: [a], rows: a.rows, isFull: false })
-  }
-  return groups
+function forgetStale(group: Group, a: Activation): void {
+  if (group.layer !== a.layer || a.rows === 0) return
+  const last = group.frames.findLast(({ session }) => session === a.session)
+  if (!last || a.position === last.position + last.rows) return
+  group.frames = group.frames.filter(({ session }) => session !== a.session)
+  group.rows = group.frames.reduce((sum, { rows }) => sum + rows, 0)
 }
 
-/** Whether `a` is the next chunk of the same prompt, of a session at a layer. */
-const continues = (a: Activation, before: Activation): boolean =>
-  a.plan === before.plan && a.position === before.position + before.rows
+function stepOf({ layer, frames, more }: Group): Step {
+  const chunks = new Map<number, Activation[]>()
+  for (const a of frames) {
+    if (a.rows === 0) continue
+    const before = chunks.get(a.session)
+    if (before) before.push(a)
+    else chunks.set(a.session, [a])
+  }
+  return { layer, spans: [...chunks.values()].map(joined), more }
+}
 
-function joined({ chunks, rows }: Group): Activation {
+/** Consecutive chunks of one session. */
+function joined(chunks: readonly Activation[]): Activation {
   const [first] = chunks
   if (chunks.length === 1) return first!
+  const rows = chunks.reduce((sum, chunk) => sum + chunk.rows, 0)
   const hidden = new Float32Array((first!.hidden.length / first!.rows) * rows)
   let at = 0
   for (const chunk of chunks) {
     hidden.set(chunk.hidden, at)
     at += chunk.hidden.length
   }
-  const { more: _, ...rest } = first!
-  return { ...rest, ...(chunks.at(-1)!.more ? { more: true } : {}), rows, hidden }
+  return { ...first!, rows, hidden }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { LoadedModel } from '../node/load-model.ts'
+import { logitsOf, runAlone } from '../model/layers.ts'
 import { argmax } from '../model/sampler.ts'
 import { probabilities } from '../model/softmax.ts'
 
@@ -52,9 +53,9 @@ async function nextLogits(
     const chunk = tokens.slice(at, at + chunkRows)
     const hidden = await head.embed(chunk)
     const frame = { plan: 1, session, position: position + at, layer: 0, rows: chunk.length, hidden }
-    last = (await layers.run(frame, config.nLayers)).hidden.subarray(-config.dim)
+    last = (await runAlone(layers, frame, config.nLayers)).hidden.subarray(-config.dim)
   }
-  return head.logits(last)
+  return logitsOf(head, last)
 }
 
 /** `count` tokens, each the most likely. */

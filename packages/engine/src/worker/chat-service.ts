@@ -1,6 +1,6 @@
 /**
- * What only the head does: take questions from any device of the room, answer them one after another, keep a session
- * for each conversation so that the next turn runs only what is new.
+ * What only the head does: take questions from any device of the room, answer several at once, keep a session for each
+ * conversation so that the next turn runs only what is new.
  *
  * @module
  */
@@ -9,9 +9,12 @@ import { EngineError, toEngineError } from '../errors.ts'
 import type { Head } from '../model/layers.ts'
 import { createSampler } from '../model/sampler.ts'
 import type { ChatEvent, ChatMessage, ChatRequest, GenerateOptions, GenerateStats } from '../protocol.ts'
-import { generate, reusablePrefix } from '../ring/generate.ts'
+import { generate, reusablePrefix, type StopReason } from '../ring/generate.ts'
 import type { Ring } from '../ring/ring.ts'
+import { createVolleys } from '../ring/volleys.ts'
 
+/** Answered at once; others wait. */
+const mostAtOnce = 8
 /** Conversations whose KV cache is kept; the one unused for longest goes first. */
 const maxSessions = 8
 const maxQueuedPerDevice = 4
@@ -60,17 +63,41 @@ type Job = {
   options: GenerateOptions
   askedAtMs: number
   aborter: AbortController
-  /** Some of the answer is out and cannot be taken back. */
-  spoke: boolean
+  /** Null until it was first begun. */
+  answer: Answer | null
+  isRunning: boolean
+  /** While nobody else was being answered: no other answer's end would give it more memory. */
+  isAlone: boolean
+  /** There was no memory for it beside others; it goes on when one of them is done. */
+  isHeldBack: boolean
+  /** As the one who asked was last told. */
+  ahead: number | null
+}
+
+/** How far an answer is: where it was interrupted it goes on from there. */
+type Answer = {
+  prompt: number[]
+  cachedTokens: number
+  /** Tokens that are out. */
+  said: number[]
+  decoder: ReturnType<Speech['createDecoder']>
+  sample(logits: Float32Array): number
+  firstAtMs: number
+  lastAtMs: number
 }
 
 export function createChatService(service: ChatServiceOptions): ChatService {
   const { ring, head, speech, contextLength, send, release, waitsFor } = service
-  /** The first job is the one being answered. */
+  const volleys = createVolleys(ring, head)
+  /** In the order in which they were asked. */
   const jobs: Job[] = []
   /** In order of last use. */
   const sessions = new Map<string, Session>()
   let nextSession = 0
+
+  // ── whose turn it is ────────────────────────────────────────────────────────────────────────────────────────────
+
+  const running = () => jobs.filter(({ isRunning }) => isRunning)
 
   function enqueue(job: Job): void {
     if (jobs.filter(({ from }) => from === job.from).length >= maxQueuedPerDevice) {
@@ -83,56 +110,70 @@ export function createChatService(service: ChatServiceOptions): ChatService {
       )
     }
     jobs.push(job)
-    send(job.from, { type: 'queued', chat: job.chat, ahead: jobs.length - 1 })
-    if (jobs.length === 1) void work()
+    startNext()
   }
 
-  async function work(): Promise<void> {
-    for (let job = jobs[0]; job; job = jobs[0]) {
-      try {
-        await answer(job)
-      } catch (thrown) {
-        fail(job, toEngineError(thrown))
-      }
+  /** Whoever is held back is not overtaken: memory that is short would be short for others as well. */
+  function startNext(): void {
+    for (;;) {
+      const next = jobs.find(({ isRunning }) => !isRunning)
+      const others = running()
+      if (!next || others.length >= mostAtOnce || (next.isHeldBack && others.length > 0)) break
+      for (const other of others) other.isAlone = false
+      next.isAlone = others.length === 0
+      next.isHeldBack = false
+      next.isRunning = true
+      void work(next)
+    }
+    let ahead = 0
+    for (const job of jobs) {
+      const now = job.isRunning ? 0 : ++ahead
+      if (now !== job.ahead) send(job.from, { type: 'queued', chat: job.chat, ahead: now })
+      job.ahead = now
+    }
+  }
+
+  async function work(job: Job): Promise<void> {
+    const error = await speakToTheEnd(job).then(() => null, toEngineError)
+    job.isRunning = false
+    if (error?.code === 'out-of-memory' && !job.isAlone && !job.aborter.signal.aborted) {
+      drop(keyOf(job))
+      job.isHeldBack = true
+    } else {
+      if (error) fail(job, error)
       remove(job)
     }
+    startNext()
   }
 
   function remove(job: Job): void {
     jobs.splice(jobs.indexOf(job), 1)
-    for (const [ahead, { from, chat }] of jobs.entries()) send(from, { type: 'queued', chat, ahead })
+    for (const other of jobs) other.isHeldBack = false
   }
 
-  /** The one being answered ends after its token; one that waits is over now. */
+  /** One that is being answered ends after its token; one that waits is over now. */
   function stop(job: Job): void {
     job.aborter.abort()
-    if (job === jobs[0]) return
+    if (job.isRunning) return
     remove(job)
-    const ttftMs = performance.now() - job.askedAtMs
-    const none = { tpotMs: 0, promptTokens: 0, cachedTokens: 0, outputTokens: 0 }
-    send(job.from, { type: 'done', chat: job.chat, stats: { ttftMs, ...none, stop: 'aborted' } })
+    send(job.from, { type: 'done', chat: job.chat, stats: statsOf(job, 'aborted') })
+    startNext()
   }
 
-  async function answer(job: Job): Promise<void> {
+  // ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async function speakToTheEnd(job: Job): Promise<void> {
     await ringComplete(job.aborter.signal)
-    const session = sessionOf(job)
-    const prompt = speech.encodeChat(job.messages, session.cached)
-    if (prompt.length >= contextLength) {
-      throw new EngineError(
-        'context-full',
-        `This conversation has ${prompt.length} tokens and the room holds ${contextLength - 1}. Start a new chat, or ask in fewer words.`,
-      )
-    }
-    try {
-      await speak(job, prompt, session)
-    } catch (thrown) {
-      const { code } = toEngineError(thrown)
-      // Either a device came back without its KV cache (a reload), or other conversations' fill a device's memory.
-      const mayHelp = () => code === 'kv-lost' || (code === 'out-of-memory' && forgetOthers(session))
-      if (job.spoke || !mayHelp()) throw thrown
-      // From its beginning, once.
-      session.cached.length = 0
-      await speak(job, prompt, session)
+    for (let isAgain = false; ; isAgain = true) {
+      try {
+        return await speak(job, sessionOf(job))
+      } catch (thrown) {
+        const { code } = toEngineError(thrown)
+        // Either a device came back without its KV cache (a reload), or idle conversations' fill a device's memory.
+        if (!(code === 'kv-lost' && !isAgain) && !(code === 'out-of-memory' && forgetIdle())) throw thrown
+        // What is said stays said; the rest goes on from a session that knows nothing.
+        drop(keyOf(job))
+      }
     }
   }
 
@@ -148,52 +189,64 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     }
   }
 
-  async function speak(job: Job, prompt: number[], session: Session): Promise<void> {
-    const { from, chat, options, aborter, askedAtMs } = job
-    const decoder = speech.createDecoder()
-    const cachedBefore = reusablePrefix(prompt, session.cached)
-    let outputTokens = 0
-    let firstAtMs = 0
-    let lastAtMs = 0
-    const tokens = generate({
-      ring,
-      head,
-      session: session.id,
+  function begin({ messages, options }: Job, { cached }: Session): Answer {
+    const prompt = speech.encodeChat(messages, cached)
+    if (prompt.length >= contextLength) {
+      throw new EngineError(
+        'context-full',
+        `This conversation has ${prompt.length} tokens and the room holds ${contextLength - 1}. Start a new chat, or ask in fewer words.`,
+      )
+    }
+    return {
       prompt,
-      cached: session.cached,
+      cachedTokens: reusablePrefix(prompt, cached),
+      said: [],
+      decoder: speech.createDecoder(),
       sample: createSampler(options),
+      firstAtMs: 0,
+      lastAtMs: 0,
+    }
+  }
+
+  async function speak(job: Job, session: Session): Promise<void> {
+    const { from, chat, options, aborter } = job
+    const answer = (job.answer ??= begin(job, session))
+    const { prompt, said, decoder, sample } = answer
+    const say = (text: string) => text !== '' && send(from, { type: 'token', chat, text })
+    const tokens = generate({
+      volleys,
+      session: session.id,
+      prompt: [...prompt, ...said],
+      cached: session.cached,
+      sample,
       isEnd: speech.isEnd,
-      maxTokens: options.maxTokens,
+      maxTokens: options.maxTokens - said.length,
       contextLength,
       signal: aborter.signal,
     })
-    let next = await tokens.next()
-    for (; !next.done; next = await tokens.next()) {
-      lastAtMs = performance.now()
-      if (outputTokens++ === 0) firstAtMs = lastAtMs
-      const text = decoder.push(next.value)
-      if (text !== '') send(from, { type: 'token', chat, text })
-      job.spoke = true
+    try {
+      let next = await tokens.next()
+      for (; !next.done; next = await tokens.next()) {
+        answer.lastAtMs = performance.now()
+        if (said.length === 0) answer.firstAtMs = answer.lastAtMs
+        said.push(next.value)
+        say(decoder.push(next.value))
+      }
+      say(decoder.flush())
+      send(from, { type: 'done', chat, stats: statsOf(job, next.value) })
+    } finally {
+      await tokens.return('aborted')
     }
-    const rest = decoder.flush()
-    if (rest !== '') send(from, { type: 'token', chat, text: rest })
-    const stats: GenerateStats = {
-      ttftMs: (outputTokens > 0 ? firstAtMs : performance.now()) - askedAtMs,
-      tpotMs: outputTokens > 1 ? (lastAtMs - firstAtMs) / (outputTokens - 1) : 0,
-      promptTokens: prompt.length,
-      cachedTokens: cachedBefore,
-      outputTokens,
-      stop: next.value,
-    }
-    send(from, { type: 'done', chat, stats })
   }
 
-  function sessionOf({ from, chat }: Job): Session {
-    const key = `${from}/${chat}`
-    const session = sessions.get(key) ?? { id: freeSessionId(), from, cached: [] }
+  // ── sessions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function sessionOf(job: Job): Session {
+    const key = keyOf(job)
+    const session = sessions.get(key) ?? { id: freeSessionId(), from: job.from, cached: [] }
     sessions.delete(key)
     sessions.set(key, session)
-    for (const [oldest] of sessions) {
+    for (const oldest of idleSessions()) {
       if (sessions.size <= maxSessions) break
       drop(oldest)
     }
@@ -208,16 +261,23 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     return nextSession
   }
 
+  /** Keys of conversations that nobody is answered in. */
+  function idleSessions(): string[] {
+    const busy = new Set(running().map(keyOf))
+    return [...sessions.keys()].filter((key) => !busy.has(key))
+  }
+
   /** @returns whether there were any */
-  function forgetOthers(session: Session): boolean {
-    const others = [...sessions].filter(([, other]) => other !== session)
-    for (const [key] of others) drop(key)
-    return others.length > 0
+  function forgetIdle(): boolean {
+    const idle = idleSessions()
+    for (const key of idle) drop(key)
+    return idle.length > 0
   }
 
   function drop(key: string): void {
-    release(sessions.get(key)!.id)
+    const session = sessions.get(key)
     sessions.delete(key)
+    if (session) release(session.id)
   }
 
   function fail({ from, chat }: Job, { code, message }: EngineError): void {
@@ -238,7 +298,11 @@ export function createChatService(service: ChatServiceOptions): ChatService {
           options,
           askedAtMs: performance.now(),
           aborter: new AbortController(),
-          spoke: false,
+          answer: null,
+          isRunning: false,
+          isAlone: false,
+          isHeldBack: false,
+          ahead: null,
         })
       } else if (job) stop(job)
     },
@@ -247,16 +311,30 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     },
     keepOnly(devices) {
       for (const job of jobs.filter(({ from }) => !devices.includes(from))) stop(job)
-      for (const [key, { from }] of sessions) {
-        if (!devices.includes(from) && jobs[0]?.from !== from) drop(key)
-      }
+      for (const key of idleSessions()) if (!devices.includes(sessions.get(key)!.from)) drop(key)
     },
     close(reason) {
-      const [running, ...waiting] = jobs
-      jobs.length = running ? 1 : 0
-      running?.aborter.abort()
-      for (const job of waiting) fail(job, reason)
+      for (const job of jobs.filter(({ isRunning }) => !isRunning)) {
+        remove(job)
+        fail(job, reason)
+      }
+      for (const { aborter } of jobs) aborter.abort()
       ring.fail(reason)
     },
+  }
+}
+
+const keyOf = ({ from, chat }: Job): string => `${from}/${chat}`
+
+function statsOf({ askedAtMs, answer }: Job, stop: StopReason): GenerateStats {
+  const nothing = { prompt: [], cachedTokens: 0, said: [], firstAtMs: 0, lastAtMs: 0 }
+  const { prompt, cachedTokens, said, firstAtMs, lastAtMs } = answer ?? nothing
+  return {
+    ttftMs: (said.length > 0 ? firstAtMs : performance.now()) - askedAtMs,
+    tpotMs: said.length > 1 ? (lastAtMs - firstAtMs) / (said.length - 1) : 0,
+    promptTokens: prompt.length,
+    cachedTokens,
+    outputTokens: said.length,
+    stop,
   }
 }

@@ -8,6 +8,7 @@ import type { DeviceId } from '@hearth/halda'
 import type { Backend } from '../backend/backend.ts'
 import { EngineError, toEngineError } from '../errors.ts'
 import type {
+  Activation,
   ChatEvent,
   ChatRequest,
   ControlMessage,
@@ -233,11 +234,12 @@ export function createDevice(options: DeviceOptions): Device {
     const { numbered, choice } = mine
     const { plan } = numbered
     if (!ringDevices(plan).has(me)) return
-    const timedRun: typeof layers.run = async (a, count) => {
+    const timedRun: typeof layers.run = async (group, count) => {
       const startMs = performance.now()
-      const out = await layers.run(a, count)
-      const isAlike = a.rows === 1 && holder?.streaming() === null
-      if (isAlike) onran?.({ layers: count, position: a.position, ms: performance.now() - startMs })
+      const out = await layers.run(group, count)
+      const [{ rows, position }] = group as [Activation]
+      const isAlike = group.length === 1 && rows === 1 && holder?.streaming() === null
+      if (isAlike) onran?.({ layers: count, position, ms: performance.now() - startMs })
       return out
     }
     const ring = joinRing({

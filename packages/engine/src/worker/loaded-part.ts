@@ -70,7 +70,6 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
   const otherBytes = backend.memoryBytes()
   const layers = createLayers(backend, config)
   const layerScratchBytes = backend.memoryBytes() - otherBytes
-  const logitBytes = 4 * config.vocabSize
   let head: CpuHead | null = null
   /** The head's file, for rows of an embedding that is not held. */
   let rows: ReadHandle | null = null
@@ -150,9 +149,10 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
     layers,
     head: () => head,
     stream,
-    bufferBytes: () => layers.bufferBytes() + (head ? logitBytes : 0),
+    bufferBytes: () => layers.bufferBytes() + (head?.bufferBytes() ?? 0),
 
     needOf(holding, kvBytes) {
+      const logitBytes = head?.bufferBytes() ?? 4 * config.vocabSize
       const headBytes = holding.head ? headScratchBytes(backend, config, shards.head, pieces) + logitBytes : 0
       return {
         units: unitsOf(units, nLayers, holding),

@@ -4,6 +4,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createWasmBackend, type WasmBackend } from '../backend/wasm.ts'
 import { argmax } from '../model/sampler.ts'
+import { EngineError } from '../errors.ts'
+import { logitsOf, runAlone } from '../model/layers.ts'
 import { createNodeHost } from '../node/wasm-host.ts'
 import { createMemoryCatalogue } from '../store/memory-catalogue.ts'
 import { createMemoryStore } from '../store/memory-store.ts'
@@ -59,8 +61,8 @@ async function answer({ layers, head }: WeightsHolder, session: number, count: n
   for (let position = 0; tokens.length < count; position += input.length, input = [tokens.at(-1)!]) {
     const hidden = await head!.embed(input)
     const frame = { plan: 1, session, position, layer: 0, rows: input.length, hidden }
-    const out = await layers.run(frame, nLayers)
-    tokens.push(argmax(await head!.logits(out.hidden.subarray(-64))))
+    const out = await runAlone(layers, frame, nLayers)
+    tokens.push(argmax(await logitsOf(head!, out.hidden.subarray(-64))))
   }
   return tokens
 }
@@ -110,7 +112,7 @@ describe('a device whose machine gives less memory than its budget allows', () =
     const grow = async (session: number, upTo: number) => {
       for (let position = 0; position < upTo; position++) {
         const frame = { plan: 1, session, position, layer: 0, rows: 1, hidden }
-        hidden = (await holder.layers.run(frame, nLayers)).hidden.slice()
+        hidden = (await runAlone(holder.layers, frame, nLayers)).hidden.slice()
         streamed.push(holder.streaming()?.layers ?? 0)
         expect(backend.memoryBytes() + holder.bufferBytes()).toBeLessThanOrEqual(budgetBytes + quantizedBytes)
       }
@@ -125,6 +127,22 @@ describe('a device whose machine gives less memory than its budget allows', () =
     holder.layers.release()
     await holder.hold(everything, budgetBytes, () => {}, never)
     expect(holder.streaming()?.layers ?? 0).toBe(first)
+  })
+
+  it('runs those for whom there is room, and tells the last whose conversation must grow', async () => {
+    const short = await deviceWith(1_500_000)
+    await short.holder.hold(everything, roomyBytes, () => {}, never)
+    const { layers, head } = short.holder
+    const frame = async (session: number, position: number, of: readonly number[]) => {
+      return { plan: 1, session, position, layer: 0, rows: of.length, hidden: await head!.embed(of) }
+    }
+    for (const session of [1, 2]) await runAlone(layers, await frame(session, 0, prompt), nLayers)
+    const group = [await frame(1, 70, [5]), await frame(3, 0, prompt), await frame(4, 0, prompt)]
+    group.push(await frame(5, 0, prompt), await frame(2, 70, [5]))
+    const out = await layers.run(group, nLayers)
+    const told = out.map((result) => (result instanceof EngineError ? result.code : 'ran'))
+    expect(told.slice(0, 2)).toEqual(['ran', 'ran'])
+    expect(told.slice(3)).toEqual(['out-of-memory', 'ran'])
   })
 
   it('takes no more than its budget for conversations that were not planned for', async () => {

@@ -12,6 +12,7 @@
 import { sumBytes, type Residency } from '@hearth/halda'
 import { EngineError } from '../errors.ts'
 import type { Head, Layers } from '../model/layers.ts'
+import type { Activation } from '../protocol.ts'
 import { givenBack, residencyOf, residentBytes, type Need } from './device-residency.ts'
 import { createLoadedPart, notHead, type OnProgress, type PartOptions } from './loaded-part.ts'
 import type { OpenModel } from './open-model.ts'
@@ -121,22 +122,34 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
       const less = givenBack(more, residency, missingBytes)
       if (less) return resettle({ ...next, residency: less })
     }
-    throw new EngineError(
-      'out-of-memory',
-      'The conversations of the room have no room left in the memory that this device offers. Offer more memory in the settings, or start a new chat.',
-    )
+    throw noRoom()
   }
 
-  async function runWithRoom(...[a, count]: Parameters<Layers['run']>): ReturnType<Layers['run']> {
-    const moreBufferBytes = Math.max(0, a.hidden.byteLength - layers.bufferBytes())
-    await makeRoomFor(layers.kvBytesAfter(a, count), moreBufferBytes)
+  /** Where there is no room for all, the last of those whose caches must grow gives way to the others. */
+  async function runWithRoom(...[group, count]: Parameters<Layers['run']>): ReturnType<Layers['run']> {
+    try {
+      return await runTogether(group, count)
+    } catch (thrown) {
+      const lastGrowing = group.findLastIndex((a) => layers.kvGrowth(a, count) > 0)
+      if (group.length === 1 || lastGrowing < 0 || !isOutOfMemory(thrown)) throw thrown
+      const out = await runWithRoom(group.toSpliced(lastGrowing, 1), count)
+      return out.toSpliced(lastGrowing, 0, noRoom())
+    }
+  }
+
+  async function runTogether(...[group, count]: Parameters<Layers['run']>): ReturnType<Layers['run']> {
+    const sum = (of: (a: Activation) => number) => group.reduce((total, a) => total + of(a), 0)
+    const moreBufferBytes = Math.max(0, sum(({ hidden }) => hidden.byteLength) - layers.bufferBytes())
+    const kvBytes = layers.kvBytes() + sum((a) => layers.kvGrowth(a, count))
+    await makeRoomFor(kvBytes, moreBufferBytes)
+    const rows = sum((a) => a.rows)
     for (;;) {
       const startMs = performance.now()
       const waitedMs = () => stream.stats()?.waitedMs ?? 0
       const waitedBeforeMs = waitedMs()
       try {
-        const out = await layers.run(a, count)
-        promptChunk.noteRun(a.rows, count, performance.now() - startMs - (waitedMs() - waitedBeforeMs))
+        const out = await layers.run(group, count)
+        promptChunk.noteRun(rows, count, performance.now() - startMs - (waitedMs() - waitedBeforeMs))
         return out
       } catch (thrown) {
         const less = isOutOfMemory(thrown) && held ? withHalfPinned(held, backend.memoryBytes()) : null
@@ -154,14 +167,14 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
 
   const head: Head = {
     embed: (tokens) => inTurn(() => (part.head() ?? notHead()).embed(tokens)),
-    logits: (hidden) => inTurn(() => (part.head() ?? notHead()).logits(hidden)),
+    logits: (rows, use) => inTurn(() => (part.head() ?? notHead()).logits(rows, use)),
   }
 
   return {
     model,
     layers: {
       ...layers,
-      run: (a, count) => inTurn(() => runWithRoom(a, count)),
+      run: (group, count) => inTurn(() => runWithRoom(group, count)),
       gatherRows() {
         const mine = held?.holding.layers ?? []
         return promptChunk.rowsToCover(stream.readMs(mine), mine.length)
@@ -194,3 +207,9 @@ function withHalfPinned({ need, residency, ...rest }: Held, usedBytes: number): 
 /** Of the backend, or of an array outside of it. */
 const isOutOfMemory = (thrown: unknown): boolean =>
   thrown instanceof RangeError || (thrown instanceof EngineError && thrown.code === 'out-of-memory')
+
+const noRoom = () =>
+  new EngineError(
+    'out-of-memory',
+    'The conversations of the room have no room left in the memory that this device offers. Offer more memory in the settings, or start a new chat.',
+  )

@@ -7,6 +7,7 @@ import { probabilities } from '../../model/softmax.ts'
 import { UsageError, readArguments, readInteger, type Command } from '../arguments.ts'
 import { createFileSource } from '../file-source.ts'
 import { loadModel, type LoadedModel } from '../load-model.ts'
+import { logitsOf, runAlone } from '../../model/layers.ts'
 import { backendOptions, openBackend } from '../open-backend.ts'
 
 export const logits: Command = {
@@ -58,8 +59,8 @@ async function logitsAfter(
 ): Promise<Float32Array> {
   const hidden = await head.embed(tokens) // (rows, dim)
   const frame = { plan: 1, session: 0, position: 0, layer: 0, rows: tokens.length, hidden }
-  const { hidden: out } = await layers.run(frame, config.nLayers)
-  return head.logits(out.subarray(-config.dim))
+  const { hidden: out } = await runAlone(layers, frame, config.nLayers)
+  return logitsOf(head, out.subarray(-config.dim))
 }
 
 /** Seven digits are what an f32 knows. */

@@ -8,6 +8,7 @@ import { createChatTemplate } from '../../model/chat-template.ts'
 import { createSampler, type SamplerOptions } from '../../model/sampler.ts'
 import { createTokenizer, type Tokenizer } from '../../model/tokenizer.ts'
 import { generate } from '../../ring/generate.ts'
+import { createVolleys } from '../../ring/volleys.ts'
 import { readArguments, readInteger, readNumber, UsageError, type Command } from '../arguments.ts'
 import { createFileSource } from '../file-source.ts'
 import { loadModel, type LoadedModel } from '../load-model.ts'
@@ -94,8 +95,7 @@ async function answer(
   const askedAt = performance.now()
   const atMs: number[] = []
   const tokens = generate({
-    ring: ringOfOne(model),
-    head: model.head,
+    volleys: createVolleys(ringOfOne(model), model.head),
     session: 0,
     prompt,
     cached: [],

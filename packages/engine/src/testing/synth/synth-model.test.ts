@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createReferenceBackend } from '../../backend/reference.ts'
 import { readHeader, type GgufHeader } from '../../gguf/header.ts'
 import { modelConfig } from '../../model/config.ts'
+import { logitsOf, runAlone } from '../../model/layers.ts'
 import { createTokenizer } from '../../model/tokenizer.ts'
 import { loadModel } from '../../node/load-model.ts'
 import type { RangeSource } from '../../store/source.ts'
@@ -160,9 +161,9 @@ test.each(recipeNames)('hidden states stay finite and of a size through 8 layers
     await createReferenceBackend(),
   )
   const frame = { plan: 1, session: 0, position: 0, layer: 0, rows: 3, hidden: await head.embed([5, 6, 7]) }
-  const { hidden } = await layers.run(frame, config.nLayers)
+  const { hidden } = await runAlone(layers, frame, config.nLayers)
   const rms = Math.sqrt(hidden.reduce((sum, value) => sum + value * value, 0) / hidden.length)
   expect(rms).toBeGreaterThan(0.1)
   expect(rms).toBeLessThan(10)
-  expect(Math.max(...(await head.logits(hidden.subarray(-config.dim))))).toBeGreaterThan(0)
+  expect(Math.max(...(await logitsOf(head, hidden.subarray(-config.dim))))).toBeGreaterThan(0)
 })
