@@ -73,6 +73,40 @@ test('one tab and rings of two, k = 1 and 3, say with half the memory what they 
   }
 })
 
+test('tabs that ask at the same time are answered as if alone, and what streams is read once for all', async () => {
+  test.setTimeout(120_000)
+  const asked = ['the hearth and the house', 'a fox and seven geese', 'in the evening', 'once more'].map(
+    (content, i) => ({ from: i % 2, chat: `at-once-${i}`, messages: [{ role: 'user' as const, content }] }),
+  )
+  const maxTokens = 40
+  const cluster = await startCluster({
+    devices: 2,
+    model,
+    split: 'even',
+    dtype: 'f32',
+    threads: 1,
+    budgetsBytes: [32e6],
+  })
+  /** What both have read of their stores until now. */
+  const readBytes = async () => (await cluster.figures()).reduce((sum, device) => sum + device.readBytes, 0)
+  try {
+    await cluster.choose(model)
+    const alone: string[] = []
+    for (const { from, chat, messages } of asked)
+      alone.push((await cluster.chat(from, `${chat}-alone`, messages, { maxTokens })).text)
+    expect(new Set(alone).size).toBe(asked.length)
+    const aloneBytes = await readBytes()
+    const answers = await Promise.all(
+      asked.map(({ from, chat, messages }) => cluster.chat(from, chat, messages, { maxTokens })),
+    )
+    expect(answers.map(({ text }) => text)).toEqual(alone)
+    // A quarter, and a pass for each question that comes while others are on their way.
+    expect((await readBytes()) - aloneBytes).toBeLessThan(0.45 * aloneBytes)
+  } finally {
+    await cluster.close()
+  }
+})
+
 test('budgets that move up and down change no word of 200, and no memory is lost', async () => {
   test.setTimeout(120_000)
   const cluster = await startCluster({ devices: 2, model, split: 'even', dtype: 'f32', threads: 1 })
