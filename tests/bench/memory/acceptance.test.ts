@@ -2,11 +2,13 @@ import { expect, test } from 'vitest'
 import { verdicts, type MemoryMeasured } from './acceptance.ts'
 import type { LargeRow } from './large.ts'
 import type { MmapRow } from './mmap.ts'
+import type { SessionsRow } from './sessions.ts'
 import { streamRow, type StreamRow } from './streaming.ts'
 
 const nothing: MemoryMeasured = {
   ablation: [],
   bound: [],
+  sessions: [],
   large: [],
   mmap: { rows: [], missing: null },
   budget: null,
@@ -39,6 +41,35 @@ const judged = (measured: Partial<MemoryMeasured>) =>
 
 test('what was not measured is not judged', () => {
   expect(judged({})).toEqual([])
+})
+
+test('conversations at once are judged by what a token of eight takes beside one alone, for each number of rounds', () => {
+  const several = (changes: Partial<SessionsRow>): SessionsRow => ({
+    tabs: 2,
+    rounds: 1,
+    conversations: 1,
+    diskBytesPerSec: 400e6,
+    tpotMs: 1000,
+    tokensPerSec: 1,
+    streamedBytesPerToken: 700e6,
+    peakShare: 1,
+    sameText: true,
+    ...changes,
+  })
+  const sessions = [
+    several({}),
+    several({ conversations: 8, tpotMs: 1500 }),
+    several({ rounds: 4 }),
+    several({ rounds: 4, conversations: 8, tpotMs: 2500, sameText: false, peakShare: 1.2 }),
+  ]
+  expect(judged({ sessions })).toEqual([
+    ['k = 1: a token of each of 8 ÷ of one alone', 1.5, true],
+    ['k = 1: share of rows at once that say what the pinned ring says', 1, true],
+    ['k = 1: most memory of a tab ÷ its budget', 1, true],
+    ['k = 4: a token of each of 8 ÷ of one alone', 2.5, false],
+    ['k = 4: share of rows at once that say what the pinned ring says', 0.5, false],
+    ['k = 4: most memory of a tab ÷ its budget', 1.2, false],
+  ])
 })
 
 test('read-ahead is judged beside none, rounds by the best of them, for each number of tabs', () => {

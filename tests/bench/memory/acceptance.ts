@@ -7,11 +7,13 @@ import { atLeast, atMost, type Verdict } from '../verdict.ts'
 import type { LargeRow } from './large.ts'
 import type { MmapReport } from './mmap.ts'
 import type { MovingBudget } from './moving-budget.ts'
+import type { SessionsRow } from './sessions.ts'
 import type { StreamRow } from './streaming.ts'
 
 export type MemoryMeasured = {
   ablation: readonly StreamRow[]
   bound: readonly StreamRow[]
+  sessions: readonly SessionsRow[]
   large: readonly LargeRow[]
   mmap: MmapReport
   budget: MovingBudget | null
@@ -19,6 +21,8 @@ export type MemoryMeasured = {
 
 const mostTpotPerBound = 1.2
 const leastHidden = 0.9
+/** A token of each of eight conversations beside one of a conversation alone: reading is shared, computing is not. */
+const mostTpotOfEight = 2
 const mostPeakShare = 1.1
 const mostLateMs = 200
 /** What earns its place makes a token at least so much faster. */
@@ -27,11 +31,12 @@ const leastAgainstMmap: Readonly<Record<string, number>> = { 1.5: 3, 3: 2 }
 const memoryTolerance = 0.02
 
 /** A verdict on everything that was measured, and on nothing else. */
-export function verdicts({ ablation, bound, large, mmap, budget }: MemoryMeasured): Verdict[] {
+export function verdicts({ ablation, bound, sessions, large, mmap, budget }: MemoryMeasured): Verdict[] {
   return [
     ...judgeAblation(ablation),
     ...[...ablation, ...bound].flatMap(judgeBound),
     ...judgeTabs([...ablation, ...bound]),
+    ...judgeSessions(sessions),
     ...large.flatMap(judgeLarge),
     ...mmap.rows.flatMap(({ times, diskBytesPerSec, hearthTpotMs, llamaTpotMs }) => {
       const limit = leastAgainstMmap[String(times)]
@@ -88,6 +93,31 @@ function judgeTabs(rows: readonly StreamRow[]): Verdict[] {
     atLeast('share of answers that are what the pinned ring says', same, 1),
     atMost('most memory of a tab ÷ its budget', Math.max(...rows.map((row) => row.peakShare)), mostPeakShare),
   ]
+}
+
+function judgeSessions(rows: readonly SessionsRow[]): Verdict[] {
+  return [...new Set(rows.map(({ rounds }) => rounds))].flatMap((k) => {
+    const here = rows.filter(({ rounds }) => rounds === k)
+    const [one, eight] = [1, 8].map((n) => here.find(({ conversations }) => conversations === n))
+    const same = here.filter(({ sameText }) => sameText).length / here.length
+    return [
+      ...(one && eight
+        ? [
+            atMost(
+              `k = ${k}: a token of each of 8 ÷ of one alone`,
+              eight.tpotMs / one.tpotMs,
+              mostTpotOfEight,
+            ),
+          ]
+        : []),
+      atLeast(`k = ${k}: share of rows at once that say what the pinned ring says`, same, 1),
+      atMost(
+        `k = ${k}: most memory of a tab ÷ its budget`,
+        Math.max(...here.map((row) => row.peakShare)),
+        mostPeakShare,
+      ),
+    ]
+  })
 }
 
 function judgeLarge({ model, sameText, peakShare, lateness, outputTokens }: LargeRow): Verdict[] {

@@ -14,6 +14,7 @@ const usage = `Usage: npm run bench -- memory [options]
   control groups: memory with the page cache in it, and the disk's speed. Parts:
     ablation  no read-ahead, read-ahead with k = 1, 2, 4, 8, everything pinned; memory for 0.6 of the model
     bound     a token's time beside what reading and computing alone take, with three speeds of the disk
+    sessions  1, 2, 4, 8 conversations at once with memory for 0.6 of the model
     large     8B on 2 tabs of 1 GB, 32B on 4 of 2 GB, 70B on 4 of 3.5 GB: fetches 5, 20 and 42 GB of made-up weights
     mmap      llama.cpp native with its file mapped, as much memory for weights on both sides
     budget    200 tokens while the budgets move
@@ -21,7 +22,7 @@ const usage = `Usage: npm run bench -- memory [options]
   --parts P,…    (default all but large)
   --large L,…    of ${largeModels.join(', ')} (default 8b)
   --tabs N,…     of 2, 4 in ablation (default both)
-  --gen N        tokens of each answer in ablation, bound and mmap (default 12)
+  --gen N        tokens of each answer in ablation, bound, sessions and mmap (default 12)
   --json         one object on stdout and nothing else
   --out FILE     the same object into a file
 `
@@ -32,7 +33,7 @@ export const memoryCommand: BenchCommand = {
   async run(values, log) {
     const report = await runMemoryBench(
       {
-        parts: someOf('parts', values['parts'] ?? 'ablation,bound,mmap,budget', memoryParts),
+        parts: someOf('parts', values['parts'] ?? 'ablation,bound,sessions,mmap,budget', memoryParts),
         large: someOf('large', values['large'] ?? '8b', largeModels),
         tabs: counts('tabs', values['tabs'] ?? '2,4'),
         genTokens: counts('gen', values['gen'] ?? '12')[0]!,

@@ -13,9 +13,10 @@ import { measureLarge, type LargeCase, type LargeRow } from './large.ts'
 import { measureMmap, type MmapReport } from './mmap.ts'
 import { measureMovingBudget, type MovingBudget } from './moving-budget.ts'
 import type { Log } from './room.ts'
+import { measureSessions, type SessionsCase, type SessionsRow } from './sessions.ts'
 import { measureStreaming, type StreamCase, type StreamRow } from './streaming.ts'
 
-export const memoryParts = ['ablation', 'bound', 'large', 'mmap', 'budget'] as const
+export const memoryParts = ['ablation', 'bound', 'sessions', 'large', 'mmap', 'budget'] as const
 export const largeModels = ['8b', '32b', '70b'] as const
 
 export type MemoryChoices = {
@@ -32,6 +33,7 @@ export type MemoryReport = {
   peers: typeof peerVersions
   ablation: StreamRow[]
   bound: StreamRow[]
+  sessions: SessionsRow[]
   large: LargeRow[]
   mmap: MmapReport
   budget: MovingBudget | null
@@ -49,6 +51,13 @@ const nearly: StreamCase = {
   share: 0.985,
   disk: [{ ratio: 0.5 }, { ratio: 1 }, { ratio: 2 }],
   rounds: [1, 4],
+}
+const several: SessionsCase = {
+  tabs: 2,
+  share: 0.6,
+  diskBytesPerSec: 400e6,
+  rounds: [1, 4],
+  conversations: [1, 2, 4, 8],
 }
 const largeCases: Record<(typeof largeModels)[number], LargeCase> = {
   '8b': { model: 'synth:llama-3-8b:Q4_K_M', tabs: 2, budgetBytes: 1e9, genTokens: 12, beside: true },
@@ -69,6 +78,7 @@ export async function runMemoryBench(choices: MemoryChoices, log: Log): Promise<
         )
       : [],
     bound: has('bound') ? await measureStreaming([nearly], { genTokens, log }) : [],
+    sessions: has('sessions') ? await measureSessions(several, { genTokens, log }) : [],
     large,
     mmap: has('mmap')
       ? await measureMmap({

@@ -9,13 +9,15 @@ import type { LargeRow } from './large.ts'
 import type { MemoryReport } from './memory.ts'
 import type { MmapReport } from './mmap.ts'
 import type { MovingBudget } from './moving-budget.ts'
+import type { SessionsRow } from './sessions.ts'
 import type { StreamRow } from './streaming.ts'
 
 export function memoryText(report: MemoryReport): string {
-  const { machine, chromium, ablation, bound, large, mmap, budget, verdicts } = report
+  const { machine, chromium, ablation, bound, sessions, large, mmap, budget, verdicts } = report
   const parts = [
     ablation.length > 0 && streamTable(ablation),
     bound.length > 0 && streamTable(bound),
+    sessions.length > 0 && sessionsTable(sessions),
     large.length > 0 && largeTable(large),
     mmapText(mmap),
     budget && budgetText(budget),
@@ -55,6 +57,34 @@ function streamTable(rows: readonly StreamRow[]): string {
       'hidden',
       'from disk',
       'peak ÷ budget',
+    ],
+    lines,
+  )
+}
+
+function sessionsTable(rows: readonly SessionsRow[]): string {
+  const lines = rows.map((row) => [
+    row.tabs,
+    row.rounds,
+    row.conversations,
+    perSec(row.diskBytesPerSec),
+    figure(row.tpotMs),
+    row.tokensPerSec.toFixed(2),
+    megabytes(row.streamedBytesPerToken),
+    percent(row.peakShare),
+    row.sameText ? 'yes' : 'no',
+  ])
+  return table(
+    [
+      'tabs',
+      'k',
+      'at once',
+      'disk cap',
+      'ms per token of each',
+      'tokens/s together',
+      'streamed per token',
+      'peak ÷ budget',
+      'same words',
     ],
     lines,
   )

@@ -41,11 +41,13 @@ export interface Room {
   /** Lets the browsers have whatever they take. */
   lift(): void
   /**
-   * A fresh conversation, behind a short one that fills the slots. Where the browsers are capped, they keep what they
-   * hold meanwhile and next to no page cache, so that what streams comes from the disk.
+   * Measures behind a short conversation that fills the slots. Where the browsers are capped, they keep what they hold
+   * meanwhile and next to no page cache, so that what streams comes from the disk.
    *
    * @param diskBytesPerSec what each browser gets of its disk
    */
+  capped<T>(diskBytesPerSec: number, measure: () => Promise<T>): Promise<T>
+  /** A fresh conversation, {@link Room.capped}. */
   answer(maxTokens: number, diskBytesPerSec?: number, timer?: TimerTab): Promise<AnswerFigures>
 }
 
@@ -69,6 +71,21 @@ export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Pro
   const setCaps = (of: (group: ControlGroup) => number) => {
     for (const group of cluster.groups) group.limit({ memoryBytes: of(group) })
   }
+  async function capped<T>(diskBytesPerSec: number, measure: () => Promise<T>): Promise<T> {
+    await cluster.chat(0, `memory-bench-warm-${asked++}`, [{ role: 'user', content: prompt }], {
+      maxTokens: 2,
+    })
+    for (const group of cluster.groups) {
+      group.limit({ readBytesPerSec: diskBytesPerSec })
+      group.dropCache()
+    }
+    if (capBytes !== Infinity) setCaps((group) => group.usedBytes() + slackBytes)
+    try {
+      return await measure()
+    } finally {
+      setCaps(() => capBytes)
+    }
+  }
   try {
     let planned = false
     return await use({
@@ -87,20 +104,11 @@ export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Pro
         capBytes = Infinity
         setCaps(() => Infinity)
       },
-      async answer(maxTokens, diskBytesPerSec = Infinity, timer) {
-        const chat = `memory-bench-${asked++}`
-        await cluster.chat(0, `${chat}-warm`, [{ role: 'user', content: prompt }], { maxTokens: 2 })
-        for (const group of cluster.groups) {
-          group.limit({ readBytesPerSec: diskBytesPerSec })
-          group.dropCache()
-        }
-        if (capBytes !== Infinity) setCaps((group) => group.usedBytes() + slackBytes)
-        try {
-          return await measureAnswer(cluster, chat, prompt, { maxTokens }, timer)
-        } finally {
-          setCaps(() => capBytes)
-        }
-      },
+      capped,
+      answer: (maxTokens, diskBytesPerSec = Infinity, timer) =>
+        capped(diskBytesPerSec, () =>
+          measureAnswer(cluster, `memory-bench-${asked++}`, prompt, { maxTokens }, timer),
+        ),
     })
   } finally {
     await cluster.close()

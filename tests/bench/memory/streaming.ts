@@ -61,7 +61,9 @@ export function measureStreaming(
       log(rowText(row))
     }
     for (const { tabs, share, disk, rounds } of cases) {
-      const { pinned, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, pinnedAnswer)
+      const { pinned, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, (room) =>
+        measurePinned(room, genTokens),
+      )
       const base = { tabs, pinned }
       add(streamRow({ ...base, variant: 'pinned', rounds: 1, diskBytesPerSec: null }, pinned))
       const budgetBytes = share * needBytes
@@ -83,20 +85,21 @@ export function measureStreaming(
       }
     }
     return rows
-
-    async function pinnedAnswer(room: Room) {
-      await room.choose(1)
-      const pinned = await room.answer(genTokens)
-      const { choice } = (await room.cluster.state(0)).room!
-      const { kvBytesPerPosition, contextLength, embeddingBytes } = choice!.profile
-      const needs = pinned.devices.map(
-        ({ weightBytes, layers, head }) =>
-          // The embedding is read row by row where memory is short.
-          weightBytes + layers * kvBytesPerPosition * contextLength - (head ? embeddingBytes : 0),
-      )
-      return { pinned, needBytes: Math.max(...needs) }
-    }
   })
+}
+
+/** With everything pinned, and what the largest part of the model takes. */
+export async function measurePinned(room: Room, genTokens: number) {
+  await room.choose(1)
+  const pinned = await room.answer(genTokens)
+  const { choice } = (await room.cluster.state(0)).room!
+  const { kvBytesPerPosition, contextLength, embeddingBytes } = choice!.profile
+  const needs = pinned.devices.map(
+    ({ weightBytes, layers, head }) =>
+      // The embedding is read row by row where memory is short.
+      weightBytes + layers * kvBytesPerPosition * contextLength - (head ? embeddingBytes : 0),
+  )
+  return { pinned, needBytes: Math.max(...needs) }
 }
 
 /** Bytes per token of the tab that reads most. */

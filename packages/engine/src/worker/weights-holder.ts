@@ -142,14 +142,15 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
     const moreBufferBytes = Math.max(0, sum(({ hidden }) => hidden.byteLength) - layers.bufferBytes())
     const kvBytes = layers.kvBytes() + sum((a) => layers.kvGrowth(a, count))
     await makeRoomFor(kvBytes, moreBufferBytes)
-    const rows = sum((a) => a.rows)
     for (;;) {
       const startMs = performance.now()
       const waitedMs = () => stream.stats()?.waitedMs ?? 0
       const waitedBeforeMs = waitedMs()
       try {
         const out = await layers.run(group, count)
-        promptChunk.noteRun(rows, count, performance.now() - startMs - (waitedMs() - waitedBeforeMs))
+        const computeMs = performance.now() - startMs - (waitedMs() - waitedBeforeMs)
+        // Rows of several conversations are computed one by one.
+        if (group.length === 1) promptChunk.noteRun(group[0]!.rows, count, computeMs)
         return out
       } catch (thrown) {
         const less = isOutOfMemory(thrown) && held ? withHalfPinned(held, backend.memoryBytes()) : null
