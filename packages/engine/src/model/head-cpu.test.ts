@@ -113,10 +113,12 @@ test('several rows share one pass over the pieces, and each gets the logits that
   const alone: Float32Array[] = []
   for (const row of rows) alone.push(await logitsOf(head, row))
   acquired = 0
+  const before = head.scratchBytes()
   const together: Float32Array[] = []
-  await head.logits(rows, (logits, row) => (together[row] = logits.slice()))
+  await head.logits(rows, (logits, row) => (together[row] = logits.values().slice()))
   expect(together).toEqual(alone)
   expect(acquired).toBe(pieces.length - 1)
+  expect(head.scratchBytes()).toBe(before + (rows.length - 1) * vocabSize * 4)
 })
 
 test('a held embedding is not read', async () => {
@@ -134,8 +136,8 @@ test('its scratch is as large as it says, and all memory comes back', async () =
   const backend = await createReferenceBackend()
   const gguf = tinyModel({ dim, vocabSize, tiedOutput: false })
   const { head, pieces, regionOf, stream, config, shard } = await pieceByPiece(gguf, backend)
-  // The logits lie outside the backend.
-  expect(backend.memoryBytes()).toBe(headScratchBytes(backend, config, shard, pieces) - vocabSize * 4)
+  expect(head.scratchBytes()).toBe(headScratchBytes(backend, config, shard, pieces))
+  expect(backend.memoryBytes()).toBe(head.scratchBytes())
   head.load(0, regionOf(pieces[0]!))
   head.stream(0, stream)
   head.load(1, regionOf(pieces[1]!))

@@ -12,6 +12,7 @@ import { outputOf, tensorOf, type OutputPiece } from '../gguf/output-pieces.ts'
 import type { Shard } from '../gguf/shards.ts'
 import type { ModelConfig } from './config.ts'
 import type { Head } from './layers.ts'
+import { logitsIn } from './logits.ts'
 import { allocateTogether } from './scratch.ts'
 import type { WeightStream } from './weight-stream.ts'
 
@@ -27,8 +28,8 @@ export type CpuHead = Head & {
   unload(piece: number): void
   /** Pieces with weights of their own, by `load`. */
   loaded(): number[]
-  /** Held outside the backend. */
-  bufferBytes(): number
+  /** What it has allocated besides its matrices: {@link headScratchBytes}, and more for rows that came together. */
+  scratchBytes(): number
   /** Frees weights and scratch. */
   free(): void
 }
@@ -53,7 +54,8 @@ export function headScratchBytes(
   pieces: readonly OutputPiece[],
 ): number {
   const { type } = tensorOf(shard, embeddingName)
-  return (3 * dim + rowsOf(pieces) + vocabSize) * 4 + packing.groupBytes(type, dim)
+  const pieceRows = pieces.length > 1 ? rowsOf(pieces) : 0
+  return (3 * dim + vocabSize + pieceRows) * 4 + packing.groupBytes(type, dim)
 }
 
 /** @throws EngineError 'out-of-memory' when there is no room for the scratch */
@@ -63,16 +65,15 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
   const embedding = tensorOf(shard, embeddingName)
   const output = outputOf(shard)
   const normWeights = backend.vector(norm, 0, dim)
-  const { x, normed, out } = allocateTogether(backend, (make) => ({
+  const { x, normed, part, scores } = allocateTogether(backend, (make) => ({
     x: make(dim), // (dim), of embed
     normed: make(dim), // (dim), of logits
-    out: make(rowsOf(pieces)), // (rows of the largest piece)
+    part: pieces.length > 1 ? make(rowsOf(pieces)) : null, // (rows of the largest piece)
+    scores: [make(vocabSize)], // (vocabSize) each, of as many rows as ever came together
   }))
   /** A group of the embedding's rows, as it is packed: the least that can be read. */
   const group = roomFor(groupBytes(embedding.type, dim))
   const groupRows = backend.matrix(group, 0, embedding.type, rowGroup, dim)
-  /** (rows, vocabSize) of as many rows as ever came together. */
-  let logits = new Float32Array(vocabSize)
   let held: { region: Region; rows: Matrix } | null = null
   const loaded = new Map<number, { region: Region; w: Matrix }>()
   const streamed = new Map<number, WeightStream>()
@@ -81,9 +82,13 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
     try {
       return backend.region(byteLength)
     } catch (thrown) {
-      for (const vector of [x, normed, out]) vector.free()
+      freeScratch()
       throw thrown
     }
+  }
+
+  function freeScratch(): void {
+    for (const vector of [x, normed, part, ...scores]) vector?.free()
   }
 
   const matrixOf = (piece: number, region: Region): Matrix =>
@@ -137,18 +142,19 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
     },
 
     async logits(hidden, use) {
-      if (logits.length < hidden.length * vocabSize) logits = new Float32Array(hidden.length * vocabSize)
+      while (scores.length < hidden.length) scores.push(backend.scratch(vocabSize))
       for (const [i, { firstRow, rows }] of pieces.entries()) {
         await withPiece(i, (w) => {
           for (const [row, values] of hidden.entries()) {
             normed.values().set(values)
             backend.rmsNorm(normed, normed, normWeights, 1, rmsEps)
-            backend.matmul([{ out, w }], normed, 1)
-            logits.set(out.values().subarray(0, rows), row * vocabSize + firstRow)
+            const whole = scores[row]!
+            backend.matmul([{ out: part ?? whole, w }], normed, 1)
+            if (part) whole.values().set(part.values().subarray(0, rows), firstRow)
           }
         })
       }
-      for (const row of hidden.keys()) use(logits.subarray(row * vocabSize, (row + 1) * vocabSize), row)
+      for (const row of hidden.keys()) use(logitsIn(backend, scores[row]!), row)
     },
 
     loadEmbedding(region) {
@@ -167,12 +173,14 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
     },
     unload,
     loaded: () => [...loaded.keys()].toSorted((a, b) => a - b),
-    bufferBytes: () => logits.byteLength,
+    scratchBytes: () =>
+      headScratchBytes(backend, config, shard, pieces) + (scores.length - 1) * vocabSize * 4,
 
     free() {
       for (const piece of loaded.keys()) unload(piece)
       unloadEmbedding()
-      for (const thing of [norm, group, x, normed, out]) thing.free()
+      freeScratch()
+      for (const region of [norm, group]) region.free()
     },
   }
 }

@@ -5,6 +5,7 @@
  */
 import { EngineError } from '../errors.ts'
 import type { Activation } from '../protocol.ts'
+import type { Logits } from './logits.ts'
 
 /** The layers that this device holds. */
 export interface Layers {
@@ -42,12 +43,12 @@ export interface Head {
    * Calls `use` for each row (dim) with its logits (vocabSize), which are valid meanwhile, and its number. What is read
    * for it is read once for all rows.
    */
-  logits(rows: readonly Float32Array[], use: (logits: Float32Array, row: number) => void): Promise<void>
+  logits(rows: readonly Float32Array[], use: (logits: Logits, row: number) => void): Promise<void>
 }
 
 /** The logits (vocabSize) of one row, fresh. */
 export async function logitsOf(head: Head, row: Float32Array): Promise<Float32Array> {
   let fresh = new Float32Array(0)
-  await head.logits([row], (logits) => (fresh = logits.slice()))
+  await head.logits([row], (logits) => (fresh = logits.values().slice()))
   return fresh
 }

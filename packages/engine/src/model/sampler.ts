@@ -3,8 +3,8 @@
  *
  * @module
  */
+import type { Logits } from './logits.ts'
 import { createPrng } from './prng.ts'
-import { probabilities } from './softmax.ts'
 
 export type SamplerOptions = {
   /** 0 takes the most likely token, whatever else is set. */
@@ -15,27 +15,17 @@ export type SamplerOptions = {
   seed: number
 }
 
-export type Sampler = (logits: Float32Array) => number
+export type Sampler = (logits: Logits) => number
 
-/** @returns a function that picks a token for each logits (vocabSize) it is shown */
+/** @returns a function that picks a token by the logits it is shown, which may become probabilities */
 export function createSampler({ temperature, topP, seed }: SamplerOptions): Sampler {
-  if (temperature === 0) return argmax
+  if (temperature === 0) return (logits) => logits.argmax()
   const random = createPrng(seed)
-  let p = new Float32Array(0)
   return (logits) => {
-    if (p.length !== logits.length) p = new Float32Array(logits.length)
-    probabilities(logits, temperature, p)
-    return topP < 1 ? drawFrom(nucleus(p, topP), p, random()) : drawFromAll(p, random())
+    logits.softmax(temperature)
+    if (topP === 1) return drawFromAll(logits, random())
+    return drawFrom(nucleus(logits, topP), logits.values(), random())
   }
-}
-
-/** The first of the largest. */
-export function argmax(logits: Float32Array): number {
-  let best = 0
-  for (let token = 1; token < logits.length; token++) {
-    if (logits[token]! > logits[best]!) best = token
-  }
-  return best
 }
 
 /** All tokens less probable than this, together, are less than f32 can tell from nothing. */
@@ -47,12 +37,13 @@ const negligible = 1e-13
  * Sorting a whole vocabulary takes longer than a layer. So only tokens above some probability are sorted, one that is
  * lowered until they suffice.
  */
-function nucleus(p: Float32Array, topP: number): number[] {
+function nucleus(probable: Logits, topP: number): number[] {
+  const p = probable.values()
   for (let least = 0.01; ; least /= 10) {
     const candidates: number[] = []
     let sum = 0
-    for (let token = 0; token < p.length; token++) {
-      if (p[token]! < least) continue
+    let token = probable.firstAtLeast(least, 0)
+    for (; token >= 0; token = probable.firstAtLeast(least, token + 1)) {
       candidates.push(token)
       sum += p[token]!
     }
@@ -79,12 +70,13 @@ function drawFrom(tokens: readonly number[], p: Float32Array, at: number): numbe
   return tokens.find((token) => (rest -= p[token]!) < 0) ?? tokens.at(-1)!
 }
 
-function drawFromAll(p: Float32Array, at: number): number {
+function drawFromAll(probable: Logits, at: number): number {
+  const p = probable.values()
   let rest = at
   for (let token = 0; token < p.length; token++) {
     rest -= p[token]!
     if (rest < 0) return token
   }
   // Rounding may leave a little of `at`.
-  return argmax(p)
+  return probable.argmax()
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Logits } from '../model/logits.ts'
 import type { Volleys } from './volleys.ts'
 
 export type GenerateInput = {
@@ -12,7 +13,7 @@ export type GenerateInput = {
   prompt: readonly number[]
   /** What the session's KV cache holds already, on every device: kept up to date, token by token. */
   cached: number[]
-  sample(logits: Float32Array): number
+  sample(logits: Logits): number
   isEnd(token: number): boolean
   maxTokens: number
   /** Positions the KV cache may hold. */

@@ -6,13 +6,14 @@
  * @module
  */
 import type { Head } from '../model/layers.ts'
+import type { Logits } from '../model/logits.ts'
 import type { Ring } from './ring.ts'
 
 export type VoiceOptions = {
   session: number
   /** What the session's KV cache holds on every device: kept up to date here. */
   cached: number[]
-  sample(logits: Float32Array): number
+  sample(logits: Logits): number
   signal: AbortSignal
 }
 
@@ -70,7 +71,7 @@ export function createVolleys(ring: Ring, head: Head): Volleys {
     const back = outcomes.filter(({ hidden }) => hidden !== undefined)
     try {
       const rows = back.map(({ hidden }) => hidden!)
-      const sample = (logits: Float32Array, i: number) => (back[i]!.token = back[i]!.call.sample(logits))
+      const sample = (logits: Logits, i: number) => (back[i]!.token = back[i]!.call.sample(logits))
       if (rows.length > 0) await head.logits(rows, sample)
     } catch (thrown) {
       for (const outcome of back) outcome.thrown = thrown

@@ -4,8 +4,7 @@
  * @module
  */
 import type { LoadedModel } from '../node/load-model.ts'
-import { logitsOf, runAlone } from '../model/layers.ts'
-import { argmax } from '../model/sampler.ts'
+import { logitsOf, runAlone, type Head } from '../model/layers.ts'
 import { probabilities } from '../model/softmax.ts'
 
 /** One prompt and what llama.cpp says comes next. */
@@ -36,10 +35,11 @@ export async function nextProbabilities(
   tokens: readonly number[],
   options: { session?: number; position?: number; chunkRows?: number } = {},
 ): Promise<Float32Array> {
-  return probabilities(await nextLogits(model, tokens, options))
+  return probabilities(await logitsOf(model.head, await lastHidden(model, tokens, options)))
 }
 
-async function nextLogits(
+/** (dim), behind the last layer. */
+async function lastHidden(
   { layers, head, config }: LoadedModel,
   tokens: readonly number[],
   {
@@ -55,7 +55,7 @@ async function nextLogits(
     const frame = { plan: 1, session, position: position + at, layer: 0, rows: chunk.length, hidden }
     last = (await runAlone(layers, frame, config.nLayers)).hidden.subarray(-config.dim)
   }
-  return logitsOf(head, last)
+  return last
 }
 
 /** `count` tokens, each the most likely. */
@@ -66,12 +66,19 @@ export async function greedyTokens(
 ): Promise<number[]> {
   const session = 1
   const tokens: number[] = []
-  let logits = await nextLogits(model, prompt, { session })
+  let hidden = await lastHidden(model, prompt, { session })
   while (tokens.length < count) {
-    const token = argmax(logits)
+    const token = await likeliest(model.head, hidden)
     tokens.push(token)
-    logits = await nextLogits(model, [token], { session, position: prompt.length + tokens.length - 1 })
+    hidden = await lastHidden(model, [token], { session, position: prompt.length + tokens.length - 1 })
   }
   model.layers.release(session)
   return tokens
+}
+
+/** The token that most likely follows a row (dim) behind the last layer. */
+export async function likeliest(head: Head, row: Float32Array): Promise<number> {
+  let token = -1
+  await head.logits([row], (logits) => (token = logits.argmax()))
+  return token
 }

@@ -4,8 +4,10 @@
  * @module
  */
 import type { DeviceId, LayerWindow, Plan } from '@hearth/halda'
+import { createReferenceBackend } from '../backend/reference.ts'
 import { EngineError } from '../errors.ts'
 import type { Head, Layers } from '../model/layers.ts'
+import { logitsIn, type Logits } from '../model/logits.ts'
 import type { Activation } from '../protocol.ts'
 import type { Link } from '../ring/link.ts'
 import { createMemoryLinks } from '../ring/memory-link.ts'
@@ -34,12 +36,16 @@ const embed = (tokens: readonly number[]) =>
   Float32Array.from(
     tokens.flatMap((t) => Array.from({ length: dim }, (_, i) => ((t * 37 + i * 11) % 256) / 64)),
   )
-const logits = (row: Float32Array) =>
-  Float32Array.from(
-    { length: 50 },
-    (_, t) => (row.reduce((sum, value, i) => sum + value * ((t * (i + 3)) % 17), 0) * 64) % 101,
-  )
-export const argmax = (values: Float32Array) => values.indexOf(Math.max(...values))
+const backend = await createReferenceBackend()
+const scores = backend.scratch(50)
+/** Valid until the next call. */
+function logits(row: Float32Array): Logits {
+  const scoreOf = (t: number) =>
+    (row.reduce((sum, value, i) => sum + value * ((t * (i + 3)) % 17), 0) * 64) % 101
+  scores.values().set(Array.from({ length: scores.length }, (_, t) => scoreOf(t)))
+  return logitsIn(backend, scores)
+}
+export const argmax = (logits: Logits) => logits.argmax()
 export const toyHead: Head = {
   embed: async (tokens) => embed(tokens),
   logits: async (rows, use) => rows.forEach((row, i) => use(logits(row), i)),

@@ -7,6 +7,7 @@
 import type { DeviceId } from '@hearth/halda'
 import { EngineError, toEngineError } from '../errors.ts'
 import type { Head } from '../model/layers.ts'
+import type { Logits } from '../model/logits.ts'
 import { createSampler } from '../model/sampler.ts'
 import type { ChatEvent, ChatMessage, ChatRequest, GenerateOptions, GenerateStats } from '../protocol.ts'
 import { generate, reusablePrefix, type StopReason } from '../ring/generate.ts'
@@ -81,7 +82,7 @@ type Answer = {
   /** Tokens that are out. */
   said: number[]
   decoder: ReturnType<Speech['createDecoder']>
-  sample(logits: Float32Array): number
+  sample(logits: Logits): number
   firstAtMs: number
   lastAtMs: number
 }

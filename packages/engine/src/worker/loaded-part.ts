@@ -39,7 +39,7 @@ export interface LoadedPart {
   readonly stream: Pick<UnitStream, 'stats' | 'readMs'>
   /** What a holding takes beside `kvBytes` of KV cache, all of it in memory. */
   needOf(holding: Holding, kvBytes: number): Need
-  /** Held outside the backend: hidden states and logits. */
+  /** Held outside the backend: hidden states. */
   bufferBytes(): number
   /**
    * Holds exactly this from now on.
@@ -149,15 +149,14 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
     layers,
     head: () => head,
     stream,
-    bufferBytes: () => layers.bufferBytes() + (head?.bufferBytes() ?? 0),
+    bufferBytes: () => layers.bufferBytes(),
 
     needOf(holding, kvBytes) {
-      const logitBytes = head?.bufferBytes() ?? 4 * config.vocabSize
-      const headBytes = holding.head ? headScratchBytes(backend, config, shards.head, pieces) + logitBytes : 0
+      const headBytes = head?.scratchBytes() ?? headScratchBytes(backend, config, shards.head, pieces)
       return {
         units: unitsOf(units, nLayers, holding),
         embeddingBytes: holding.head && !config.tiedOutput ? embedding.byteLength : 0,
-        scratchBytes: layerScratchBytes + layers.bufferBytes() + headBytes,
+        scratchBytes: layerScratchBytes + layers.bufferBytes() + (holding.head ? headBytes : 0),
         kvBytes,
       }
     },

@@ -3,13 +3,13 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createWasmBackend, type WasmBackend } from '../backend/wasm.ts'
-import { argmax } from '../model/sampler.ts'
 import { EngineError } from '../errors.ts'
-import { logitsOf, runAlone } from '../model/layers.ts'
+import { runAlone } from '../model/layers.ts'
 import { createNodeHost } from '../node/wasm-host.ts'
 import { createMemoryCatalogue } from '../store/memory-catalogue.ts'
 import { createMemoryStore } from '../store/memory-store.ts'
 import { createInlineReader } from '../store/shard-reader.ts'
+import { likeliest } from '../testing/golden-model.ts'
 import { createRangeServer, type RangeServer } from '../testing/range-server.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
 import { inspectModel, openModel } from './open-model.ts'
@@ -62,7 +62,7 @@ async function answer({ layers, head }: WeightsHolder, session: number, count: n
     const hidden = await head!.embed(input)
     const frame = { plan: 1, session, position, layer: 0, rows: input.length, hidden }
     const out = await runAlone(layers, frame, nLayers)
-    tokens.push(argmax(await logitsOf(head!, out.hidden.subarray(-64))))
+    tokens.push(await likeliest(head!, out.hidden.subarray(-64)))
   }
   return tokens
 }

@@ -41,7 +41,7 @@ export interface WeightsHolder {
   forgetSessions(): Promise<void>
   /** What streams, and how well. */
   streaming: UnitStream['stats']
-  /** Held outside the backend: hidden states and logits. */
+  /** Held outside the backend: hidden states. */
   bufferBytes(): number
   free(): Promise<void>
 }
