@@ -116,11 +116,8 @@ function hearthRuns<const Disks extends readonly number[]>(
   free?: HearthRun,
   memory = 0,
 ): Promise<{ [i in keyof Disks]: HearthRun }> {
-  const capped = free && {
-    budgetBytes: memory + free.engineBytes,
-    browserBytes: free.ownBytes - free.engineBytes + slackBytes,
-  }
-  return withRoom({ model, tabs: 1, budgetBytes: null, ...capped, threads, log }, async (room) => {
+  const budgetBytes = free ? memory + free.engineBytes : null
+  return withRoom({ model, tabs: 1, budgetBytes, threads, log }, async (room) => {
     await room.choose()
     const runs: HearthRun[] = []
     for (const disk of disksBytesPerSec) {

@@ -9,8 +9,11 @@ import { measureAnswer, type AnswerFigures } from '../../cluster/answer-figures.
 import { startCluster, type RunningCluster } from '../../cluster/run-cluster.ts'
 import type { TimerTab } from '../../cluster/timer-tab.ts'
 
-/** What a browser needs beside what its engine holds: 250 MB measured while it answers, up to 350 while it fetches. */
-const usualBrowserBytes = 400e6
+/**
+ * What a browser may need beside its engine's budget while it fetches: 350 MB measured. While it answers, it is capped at
+ * what it then holds.
+ */
+const browserBytes = 500e6
 /** For what fluctuates while an answer is measured, and for page cache. */
 const slackBytes = 32e6
 
@@ -23,9 +26,8 @@ export type RoomOptions = {
   /** A file, a URL or 'synth:SHAPE:TYPE'. */
   model: string
   tabs: number
-  /** Of each tab; its browser is really capped at that and `browserBytes`. Null: everything fits, no cap. */
+  /** Of each tab; its browser is really capped. Null: everything fits, no cap. */
   budgetBytes: number | null
-  browserBytes?: number
   /** One, unless told otherwise: a machine with two cores stands in for several devices. */
   threads?: number
   readsAhead?: boolean
@@ -53,7 +55,6 @@ export interface Room {
 
 export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Promise<T>): Promise<T> {
   const { model, tabs, budgetBytes, readsAhead = true, threads = 1, log } = options
-  const { browserBytes = usualBrowserBytes } = options
   let capBytes = budgetBytes === null ? Infinity : budgetBytes + browserBytes
   const cluster = await startCluster({
     devices: tabs,
