@@ -34,6 +34,9 @@ export type RoomOptions = {
   log: Log
 }
 
+/** Bytes per second that each browser gets of its disk, or that by what a tab reads for a token at most. */
+export type DiskCap = number | ((mostStreamedBytes: number) => number)
+
 export interface Room {
   readonly cluster: RunningCluster
   /** Uncapped where this is not the first plan: WASM memory does not shrink before the next layers are loaded. */
@@ -45,12 +48,10 @@ export interface Room {
   /**
    * Measures behind a short conversation that fills the slots. Where the browsers are capped, they keep what they hold
    * meanwhile and next to no page cache, so that what streams comes from the disk.
-   *
-   * @param diskBytesPerSec what each browser gets of its disk
    */
-  capped<T>(diskBytesPerSec: number, measure: () => Promise<T>): Promise<T>
-  /** A fresh conversation, {@link Room.capped}. */
-  answer(maxTokens: number, diskBytesPerSec?: number, timer?: TimerTab): Promise<AnswerFigures>
+  capped<T>(disk: DiskCap, measure: () => Promise<T>): Promise<T>
+  /** One conversation, always the same, begun anew, {@link Room.capped}. */
+  answer(maxTokens: number, disk?: DiskCap, timer?: TimerTab): Promise<AnswerFigures>
 }
 
 export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Promise<T>): Promise<T> {
@@ -72,10 +73,11 @@ export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Pro
   const setCaps = (of: (group: ControlGroup) => number) => {
     for (const group of cluster.groups) group.limit({ memoryBytes: of(group) })
   }
-  async function capped<T>(diskBytesPerSec: number, measure: () => Promise<T>): Promise<T> {
-    await cluster.chat(0, `memory-bench-warm-${asked++}`, [{ role: 'user', content: prompt }], {
-      maxTokens: 2,
-    })
+  async function capped<T>(disk: DiskCap, measure: () => Promise<T>): Promise<T> {
+    // In the conversation of `answer`, so that its KV cache takes the place of that one's and not more memory.
+    await cluster.chat(0, chat, [{ role: 'user', content: warmUp }], { maxTokens: 2 })
+    const streamedBytes = (await cluster.figures()).map(({ streamedLayerBytes }) => streamedLayerBytes)
+    const diskBytesPerSec = typeof disk === 'number' ? disk : disk(Math.max(...streamedBytes))
     for (const group of cluster.groups) {
       group.limit({ readBytesPerSec: diskBytesPerSec })
       group.dropCache()
@@ -106,15 +108,14 @@ export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Pro
         setCaps(() => Infinity)
       },
       capped,
-      answer: (maxTokens, diskBytesPerSec = Infinity, timer) =>
-        capped(diskBytesPerSec, () =>
-          measureAnswer(cluster, `memory-bench-${asked++}`, prompt, { maxTokens }, timer),
-        ),
+      answer: (maxTokens, disk = Infinity, timer) =>
+        capped(disk, () => measureAnswer(cluster, chat, prompt, { maxTokens }, timer)),
     })
   } finally {
     await cluster.close()
   }
 }
 
+const chat = 'memory-bench'
+const warmUp = 'BEFORE THAT'
 const prompt = 'MEASURE'
-let asked = 0

@@ -30,7 +30,7 @@ export type SessionsRow = {
 
 export type SessionsCase = {
   tabs: number
-  /** Of what the largest part of the model takes, KV cache included, how much each tab offers. */
+  /** Of what the tab with the largest part holds with everything pinned, how much each tab offers. */
   share: number
   diskBytesPerSec: number
   rounds: readonly number[]
@@ -47,16 +47,17 @@ export function measureSessions(
 ): Promise<SessionsRow[]> {
   return withServedModel(type, thinShape, async (model) => {
     const rows: SessionsRow[] = []
-    const { pinned, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, (room) =>
-      measurePinned(room, genTokens),
+    const { answers, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, (room) =>
+      measurePinned(room, [1], genTokens),
     )
+    const [pinned] = answers
     await withRoom({ model, tabs, budgetBytes: share * needBytes, log }, async (room) => {
       for (const k of rounds) {
         await room.choose(k)
         for (const count of conversations) {
           const answered = await room.capped(diskBytesPerSec, () => answerAtOnce(room, count, genTokens))
           const { texts, ...figures } = answered
-          const sameText = texts.every((text) => text === pinned.text)
+          const sameText = texts.every((text) => text === pinned!.text)
           const row = { tabs, rounds: k, conversations: count, diskBytesPerSec, ...figures, sameText }
           rows.push(row)
           log(

@@ -17,7 +17,7 @@ export type StreamRow = {
   /** What each tab really got of its disk at most; null where nothing streams. */
   diskBytesPerSec: number | null
   tpotMs: number
-  /** With everything pinned. */
+  /** With everything pinned, and the fewest rounds. */
   computeMs: number
   /** Of the tab that reads longest: no overlap makes a token faster than that. */
   readMsPerToken: number
@@ -38,10 +38,11 @@ export type StreamRow = {
 
 export type StreamCase = {
   tabs: number
-  /** Of what the largest part of the model takes, KV cache included, how much each tab offers. */
+  /** Of what the tab with the largest part holds with everything pinned, how much each tab offers. */
   share: number
   /** Of each tab: so fast, or as fast as makes reading so many times as long as computing. */
   disk: readonly ({ bytesPerSec: number } | { ratio: number })[]
+  /** The first is what `computeMs` of all rows is measured with. */
   rounds: readonly number[]
 }
 
@@ -61,11 +62,13 @@ export function measureStreaming(
       log(rowText(row))
     }
     for (const { tabs, share, disk, rounds } of cases) {
-      const { pinned, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, (room) =>
-        measurePinned(room, genTokens),
+      const { answers, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, (room) =>
+        measurePinned(room, rounds, genTokens),
       )
+      const pinned = answers[0]!
       const base = { tabs, pinned }
-      add(streamRow({ ...base, variant: 'pinned', rounds: 1, diskBytesPerSec: null }, pinned))
+      for (const [i, answer] of answers.entries())
+        add(streamRow({ ...base, variant: 'pinned', rounds: rounds[i]!, diskBytesPerSec: null }, answer))
       const budgetBytes = share * needBytes
       for (const readsAhead of [false, true]) {
         const variant = readsAhead ? 'read-ahead' : 'no read-ahead'
@@ -73,11 +76,14 @@ export function measureStreaming(
           for (const k of readsAhead ? rounds : rounds.slice(0, 1)) {
             await room.choose(k)
             for (const speed of disk) {
-              const diskBytesPerSec =
-                'ratio' in speed
-                  ? (1000 * (await longestRead(room))) / (speed.ratio * pinned.stats.tpotMs)
-                  : speed.bytesPerSec
-              const answer = await room.answer(genTokens, diskBytesPerSec)
+              let diskBytesPerSec = 0
+              const answer = await room.answer(genTokens, (streamedBytes) => {
+                diskBytesPerSec =
+                  'ratio' in speed
+                    ? (1000 * streamedBytes) / (speed.ratio * pinned.stats.tpotMs)
+                    : speed.bytesPerSec
+                return diskBytesPerSec
+              })
               add(streamRow({ ...base, variant, rounds: k, diskBytesPerSec }, answer))
             }
           }
@@ -88,24 +94,17 @@ export function measureStreaming(
   })
 }
 
-/** With everything pinned, and what the largest part of the model takes. */
-export async function measurePinned(room: Room, genTokens: number) {
-  await room.choose(1)
-  const pinned = await room.answer(genTokens)
-  const { choice } = (await room.cluster.state(0)).room!
-  const { kvBytesPerPosition, contextLength, embeddingBytes } = choice!.profile
-  const needs = pinned.devices.map(
-    ({ weightBytes, layers, head }) =>
-      // The embedding is read row by row where memory is short.
-      weightBytes + layers * kvBytesPerPosition * contextLength - (head ? embeddingBytes : 0),
-  )
-  return { pinned, needBytes: Math.max(...needs) }
-}
-
-/** Bytes per token of the tab that reads most. */
-async function longestRead({ cluster }: Room): Promise<number> {
-  const figures = await cluster.figures()
-  return Math.max(...figures.map(({ streamedLayerBytes }) => streamedLayerBytes))
+/** With everything pinned, in so many rounds each, and what the tab with the largest part then holds. */
+export async function measurePinned(room: Room, rounds: readonly number[], genTokens: number) {
+  const answers: AnswerFigures[] = []
+  for (const k of rounds) {
+    await room.choose(k)
+    answers.push(await room.answer(genTokens))
+  }
+  const { embeddingBytes } = (await room.cluster.state(0)).room!.choice!.profile
+  // The embedding is read row by row where memory is short.
+  const needs = answers[0]!.devices.map(({ memoryBytes, head }) => memoryBytes - (head ? embeddingBytes : 0))
+  return { answers, needBytes: Math.max(...needs) }
 }
 
 export type Circumstances = Pick<StreamRow, 'tabs' | 'variant' | 'rounds' | 'diskBytesPerSec'> & {

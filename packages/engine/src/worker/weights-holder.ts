@@ -61,7 +61,10 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
   /** Running and changing what is held take turns, so that a unit that runs is not taken away. */
   let turn: Promise<unknown> = Promise.resolve()
 
+  /** Of one conversation at full length, and of a step on its way there. */
   const plannedKvBytes = (holding: Holding) => holding.layers.length * layers.kvBytesFor(contextLength)
+  const stepKvBytes = (holding: Holding) =>
+    holding.layers.length * layers.kvBytesFor(Math.ceil(contextLength / kvSteps))
 
   // ── changing what is held ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -84,12 +87,11 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
   const resettle = (next: Held) => settle(next, () => {}, new AbortController().signal)
 
   const hold: WeightsHolder['hold'] = (holding, budgetBytes, onprogress, signal) => {
-    const plannedBytes = plannedKvBytes(holding)
     const kvBytes = layers.kvBytes()
-    const longest = part.needOf(holding, Math.max(plannedBytes, kvBytes))
+    const longest = part.needOf(holding, Math.max(plannedKvBytes(holding), kvBytes))
     // Whether it fits is said now, and not in the middle of a conversation.
     residencyOf(longest, budgetBytes)
-    const need = { ...longest, kvBytes: Math.min(longest.kvBytes, kvBytes + plannedBytes / kvSteps) }
+    const need = { ...longest, kvBytes: Math.min(longest.kvBytes, kvBytes + stepKvBytes(holding)) }
     return settle(
       { holding, budgetBytes, need, residency: residencyOf(need, budgetBytes) },
       onprogress,
@@ -105,7 +107,7 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
     const { holding, budgetBytes, need, residency } = held
     if (kvBytes <= need.kvBytes && moreBufferBytes === 0) return
     const wishes = [
-      { kvBytes: kvBytes + plannedKvBytes(holding) / kvSteps, moreBufferBytes },
+      { kvBytes: kvBytes + stepKvBytes(holding), moreBufferBytes },
       { kvBytes, moreBufferBytes },
       // A few megabytes, at the very end of what a device offers, are no reason to leave a question unanswered.
       { kvBytes, moreBufferBytes: 0 },
