@@ -442,21 +442,21 @@ describe('a household of devices', () => {
     const judge = await alone()
     const house = await createHousehold([alice, bob])
     house.plan(1, bob, [
-      [alice, 3],
-      [bob, 3],
+      [alice, 5],
+      [bob, 1],
     ])
     await house.ready(alice, bob)
     const holding = house.member(alice).device
     expect(holding.streaming()).toBeNull()
-    // Three layers of 145 kB do not fit beside scratch and buffers (163 kB) and the KV cache of this answer (74 kB); two
-    // at a time do, also beside the KV cache of a conversation at full length (197 kB).
-    holding.setMemoryBudget(660_000)
+    // Five layers of 145 kB do not fit beside scratch and buffers (163 kB) and an answer's KV cache (82 kB); two at a
+    // time do, also beside the KV cache of a conversation at full length (328 kB).
+    holding.setMemoryBudget(800_000)
     expect((await house.ask(alice)).text).toBe(judge.text)
     expect(holding.streaming()).toMatchObject({ layers: expect.any(Number), acquired: expect.any(Number) })
     expect(holding.streaming()!.acquired).toBeGreaterThan(0)
 
     const answer = house.ask(bob, question, 'chat-0002')
-    for (const bytes of [2 ** 30, 660_000, 2 ** 30]) {
+    for (const bytes of [2 ** 30, 800_000, 2 ** 30]) {
       await new Promise((resolve) => setTimeout(resolve, 10))
       holding.setMemoryBudget(bytes)
     }
