@@ -10,10 +10,10 @@ import { startCluster, type RunningCluster } from '../../cluster/run-cluster.ts'
 import type { TimerTab } from '../../cluster/timer-tab.ts'
 
 /**
- * What a browser may need beside its engine's budget while it fetches: 350 MB measured. While it answers, it is capped at
+ * What a browser may need beside its engine's budget while it fetches: 500 MB measured. While it answers, it is capped at
  * what it then holds.
  */
-const browserBytes = 500e6
+const browserBytes = 800e6
 /** For what fluctuates while an answer is measured, and for page cache. */
 const slackBytes = 32e6
 
