@@ -147,18 +147,20 @@ function total(sum: v128): v128 {
  * has relaxed dot products, 16-bit integers elsewhere.
  */
 export function unpackQ4_0(group: usize, block: i32, count: i32, panel: usize, scales: usize): void {
+  const nibbles = relaxed ? i8x16.splat(15) : i16x8.splat(15)
   let p = group + <usize>block * Q4_0_BYTES
   for (let b = 0; b < count; b++) {
     const d = v128.load(p)
     v128.store(scales, f16Low(d))
     v128.store(scales, f16High(d), 16)
-    unpackNibbles(p + 16, panel)
+    unpackNibbles(p + 16, panel, nibbles)
     p += Q4_0_BYTES
     panel += relaxed ? 256 : 512
     scales += 32
   }
 }
 
+/** The same; `block` and `count` are multiples of eight. */
 export function unpackQ4_K(
   group: usize,
   block: i32,
@@ -167,49 +169,51 @@ export function unpackQ4_K(
   scales: usize,
   minima: usize,
 ): void {
-  for (let b = block; b < block + count; b++) {
-    const p = group + <usize>(b >> 3) * Q4_K_BYTES,
-      inSuper = <usize>(b & 7)
+  const nibbles = relaxed ? i8x16.splat(15) : i16x8.splat(15)
+  let p = group + <usize>(block >> 3) * Q4_K_BYTES
+  for (let left = count; left > 0; left -= 8) {
     const d = v128.load(p),
       dmin = v128.load(p, 16)
-    const sc = v128.load_ext<u8>(p + inSuper * 8, 32),
-      mn = v128.load_ext<u8>(p + inSuper * 8, 96)
-    v128.store(scales, f32x4.mul(f16Low(d), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(sc))))
-    v128.store(scales, f32x4.mul(f16High(d), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(sc))), 16)
-    v128.store(
-      minima,
-      f32x4.neg(f32x4.mul(f16Low(dmin), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn)))),
-    )
-    v128.store(
-      minima,
-      f32x4.neg(f32x4.mul(f16High(dmin), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn)))),
-      16,
-    )
-    unpackNibbles(p + 160 + inSuper * 128, panel)
-    panel += relaxed ? 256 : 512
-    scales += 32
-    minima += 32
+    const d0 = f16Low(d),
+      d1 = f16High(d)
+    const m0 = f32x4.neg(f16Low(dmin)),
+      m1 = f32x4.neg(f16High(dmin))
+    let steps = p + 160
+    let at = p + 32
+    for (const end = at + 64; at < end; at += 8) {
+      const sc = v128.load_ext<u8>(at),
+        mn = v128.load_ext<u8>(at, 64)
+      v128.store(scales, f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(sc))))
+      v128.store(scales, f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(sc))), 16)
+      v128.store(minima, f32x4.mul(m0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn))))
+      v128.store(minima, f32x4.mul(m1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn))), 16)
+      unpackNibbles(steps, panel, nibbles)
+      steps += STEPS
+      panel += relaxed ? 256 : 512
+      scales += 32
+      minima += 32
+    }
+    p += Q4_K_BYTES
   }
 }
 
-function unpackNibbles(p: usize, panel: usize): void {
+function unpackNibbles(p: usize, panel: usize, nibbles: v128): void {
   for (const end = p + STEPS; p < end; p += 32) {
-    unpackStep(v128.load(p), panel)
-    unpackStep(v128.load(p, 16), panel + 16)
+    unpackStep(v128.load(p), panel, nibbles)
+    unpackStep(v128.load(p, 16), panel + 16, nibbles)
     panel += relaxed ? 32 : 64
   }
 }
 
-function unpackStep(w: v128, panel: usize): void {
+function unpackStep(w: v128, panel: usize, nibbles: v128): void {
   if (relaxed) {
-    v128.store(panel, v128.and(w, i8x16.splat(15)))
-    v128.store(panel, v128.and(i16x8.shr_u(w, 4), i8x16.splat(15)), 128)
+    v128.store(panel, v128.and(w, nibbles))
+    v128.store(panel, v128.and(i16x8.shr_u(w, 4), nibbles), 128)
     return
   }
-  const nibble = i16x8.splat(15)
-  v128.store(panel, v128.and(w, nibble))
-  v128.store(panel, v128.and(i16x8.shr_u(w, 8), nibble), 32)
-  v128.store(panel, v128.and(i16x8.shr_u(w, 4), nibble), 256)
+  v128.store(panel, v128.and(w, nibbles))
+  v128.store(panel, v128.and(i16x8.shr_u(w, 8), nibbles), 32)
+  v128.store(panel, v128.and(i16x8.shr_u(w, 4), nibbles), 256)
   v128.store(panel, i16x8.shr_u(w, 12), 288)
 }
 
