@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { comparePlanners, timeSolver } from '../../../packages/halda/src/bench.ts'
 import { counts, someOf } from '../../arguments.ts'
 import type { BenchCommand } from '../command.ts'
 import { measureCases, predictionCases, type CaseName } from './predictions.ts'
 import { haldaText, type HaldaReport } from './report.ts'
+import { comparePlanners } from './rivals.ts'
 import { chooseRounds } from './rounds.ts'
+import { timeSolver } from './solver-times.ts'
 
 const parts = ['solver', 'rivals', 'predicted', 'rounds'] as const
 const caseNames = Object.keys(predictionCases) as CaseName[]
@@ -16,7 +17,7 @@ const caseNames = Object.keys(predictionCases) as CaseName[]
 const usage = `Usage: npm run bench -- halda [options]
 
   The planner. Parts:
-    solver     processor time of planning
+    solver     time of a first plan, each in a process of its own
     rivals     how the plans of others compare, on random clusters
     predicted  predicted beside measured time per token, in tabs of one thread
     rounds     a model larger than the memory of two tabs: the k that is chosen beside k = 1
@@ -28,15 +29,6 @@ const usage = `Usage: npm run bench -- halda [options]
   --out FILE     the same object into a file
 `
 
-/** Devices and layers. */
-const sizes = [
-  [4, 32],
-  [8, 32],
-  [8, 128],
-  [16, 128],
-  [64, 128],
-] as const
-
 export const haldaCommand: BenchCommand = {
   usage,
   options: ['parts', 'cases', 'gen'],
@@ -45,13 +37,7 @@ export const haldaCommand: BenchCommand = {
     const cases = someOf('cases', values['cases'] ?? caseNames.join(), caseNames)
     const genTokens = counts('gen', values['gen'] ?? '32')[0]!
     const report: HaldaReport = { solver: [], rivals: [], predicted: [], rounds: [] }
-    if (wanted.includes('solver')) {
-      for (const [devices, layers] of sizes) {
-        for (const memory of ['plenty', 'short'] as const) {
-          report.solver.push(timeSolver(devices, layers, memory))
-        }
-      }
-    }
+    if (wanted.includes('solver')) report.solver = await timeSolver(log)
     if (wanted.includes('rivals')) report.rivals = await comparePlanners()
     if (wanted.includes('predicted')) report.predicted = await measureCases(cases, genTokens, log)
     if (wanted.includes('rounds')) report.rounds = await chooseRounds(genTokens, log)

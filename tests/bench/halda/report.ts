@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { median, type Rivalry, type SolverTime } from '../../../packages/halda/src/bench.ts'
 import { figure, table } from '../tables.ts'
+import { median } from './median.ts'
 import type { PredictionRow } from './predictions.ts'
+import type { Rivalry } from './rivals.ts'
+import type { SolverTime } from './solver-times.ts'
 
 export type HaldaReport = {
   solver: SolverTime[]
@@ -26,26 +28,29 @@ export function haldaText({ solver, rivals, predicted, rounds }: HaldaReport): s
 
 const solverTable = (rows: readonly SolverTime[]): string =>
   table(
-    ['devices', 'layers', 'memory', 'median ms', 'slowest ms', 'k'],
+    ['devices', 'layers', 'memory', 'processor ms, median', 'slowest', 'elapsed ms, median', 'slowest', 'k'],
     rows.map((row) => [
       row.devices,
       row.layers,
       row.memory,
-      figure(row.medianMs),
-      figure(row.slowestMs),
+      figure(row.processorMs.median),
+      figure(row.processorMs.most),
+      figure(row.elapsedMs.median),
+      figure(row.elapsedMs.most),
       row.mostRounds,
     ]),
   )
 
 const rivalTable = (rows: readonly Rivalry[]): string =>
   table(
-    ['rule', 'clusters', 'does not fit', 'slower', 'by, median', 'as fast', 'faster'],
+    ['rule', 'clusters', 'does not fit', 'slower', 'by, median', '90th percentile', 'as fast', 'faster'],
     rows.map((row) => [
       row.baseline,
       row.clusters,
       row.doesNotFit,
       row.slower,
       `${figure(row.medianExtraPercent)} %`,
+      `${figure(row.p90ExtraPercent)} %`,
       row.asFast,
       row.faster,
     ]),
