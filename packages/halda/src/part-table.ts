@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { layersBytes, partOf, streamedUnits, type Figures } from './part.ts'
+import {
+  layersBytes,
+  leastStreamedUnits,
+  partOf,
+  streamedLayers,
+  streamedUnits,
+  type Figures,
+} from './part.ts'
 
 /** By layers, 0…nLayers: what they take in ns; Infinity where there is no such part. */
 export type Column = Float64Array
@@ -28,12 +35,15 @@ export type PartTableOptions = {
   isHead: boolean
   /** The only number of layers that there is a part for. */
   fixedLayers?: number | undefined
+  /** Parts that compute or read for so long are of no interest. */
+  belowNs: number
 }
 
 export function createPartTable(
   figures: Figures,
-  { nLayers, rounds, isHead, fixedLayers }: PartTableOptions,
+  { nLayers, rounds, isHead, fixedLayers, belowNs }: PartTableOptions,
 ): PartTable {
+  const pieces = isHead ? figures.outputPieces : 0
   /** (layers, gpuLayers) */
   const stride = figures.gpuRoomLayers + 1
   const pathNs = new Float64Array((nLayers + 1) * stride).fill(Infinity)
@@ -45,7 +55,11 @@ export function createPartTable(
     const visits = layers === 0 ? 0 : rounds
     for (let gpuLayers = 0; gpuLayers <= Math.min(layers, figures.gpuRoomLayers); gpuLayers++) {
       const cpuLayers = layers - gpuLayers
-      const streamed = streamedUnits(figures, cpuLayers, layersBytes(figures, cpuLayers, visits), isHead)
+      if (cpuLayers * figures.alphaNs + gpuLayers * figures.gpuLayerNs >= belowNs) continue
+      const bytes = layersBytes(figures, cpuLayers, visits)
+      const reads = leastStreamedUnits(figures, cpuLayers, bytes, isHead)
+      if (streamedLayers(reads, cpuLayers, pieces) * figures.layerReadNs > belowNs) continue
+      const streamed = reads === 0 ? 0 : streamedUnits(figures, cpuLayers, bytes, isHead)
       if (streamed === null) continue
       const part = partOf(figures, { layers, gpuLayers, visits, isHead }, streamed)
       const place = layers * stride + gpuLayers

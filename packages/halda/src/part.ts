@@ -105,6 +105,28 @@ export function layersBytes({ windowBytes }: Figures, cpuLayers: number, visits:
   return larger * (windowBytes[layers + 1] ?? 0) + (visits - larger) * (windowBytes[layers] ?? 0)
 }
 
+/** Layers that stay in memory in one window, wherever it lies; -1 when not even none do. */
+export function pinnedLayers(
+  { windowBytes, roomBytes, kvBytes, outputBytes }: Figures,
+  isHead: boolean,
+): number {
+  const forLayers = roomBytes - (isHead ? outputBytes : 0)
+  let layers = windowBytes.length - 1
+  while (layers >= 0 && (windowBytes[layers] ?? 0) + layers * kvBytes > forLayers) layers--
+  return layers
+}
+
+/** No fewer units stream, however small they are. */
+export const leastStreamedUnits = (
+  { largestLayerBytes, kvBytes, roomBytes, outputBytes }: Figures,
+  cpuLayers: number,
+  bytes: number,
+  isHead: boolean,
+): number => {
+  const missingBytes = bytes + cpuLayers * kvBytes + (isHead ? outputBytes : 0) - roomBytes
+  return missingBytes <= 0 ? 0 : leastSlots + Math.ceil(missingBytes / largestLayerBytes)
+}
+
 /**
  * Units that stream, wherever the windows lie: never fewer than `chooseResidency` streams. What stays is counted as the
  * largest that it may be: all layers but the smallest ones, or none but the largest.
@@ -120,12 +142,11 @@ export function streamedUnits(
 ): number | null {
   const { largestLayerBytes: largest, smallestLayerBytes: smallest, outputBytes } = figures
   const roomBytes = figures.roomBytes - cpuLayers * figures.kvBytes
-  const missingBytes = bytes + (isHead ? outputBytes : 0) - roomBytes
-  if (missingBytes <= 0) return 0
+  let count = leastStreamedUnits(figures, cpuLayers, bytes, isHead)
+  if (count === 0) return 0
   if (roomBytes < leastSlots * largest) return null
   const pieces = isHead ? figures.outputPieces : 0
   const units = cpuLayers + pieces
-  let count = leastSlots + Math.ceil(missingBytes / largest)
   for (; count < units; count++) {
     const layers = streamedLayers(count, cpuLayers, pieces)
     const layersStayBytes = Math.min((cpuLayers - layers) * largest, bytes - layers * smallest)
@@ -136,7 +157,7 @@ export function streamedUnits(
 }
 
 /** Of so many units that stream, spread evenly over all: the pieces of the output run last. */
-const streamedLayers = (count: number, cpuLayers: number, pieces: number): number =>
+export const streamedLayers = (count: number, cpuLayers: number, pieces: number): number =>
   Math.floor((count * cpuLayers) / (cpuLayers + pieces))
 
 /**

@@ -6,6 +6,7 @@
  */
 import { leastTpotNs } from './least-bound.ts'
 import { createPartTable, type Column, type PartTable } from './part-table.ts'
+import { pinnedLayers } from './part.ts'
 import { addDevice, emptyAllocation, type Allocation } from './min-plus.ts'
 import { nearestNeighbours } from './ring-order.ts'
 import type { ShareProblem, Shares } from './share-search.ts'
@@ -18,10 +19,12 @@ const patience = 2
  * @returns shares in the order of nearest neighbours from the head on; null when nothing takes less
  */
 export function estimateShares(problem: ShareProblem, belowNs: number): Shares | null {
+  const hopsNs = problem.hopNs.map((row, from) => Math.min(...row.filter((_, to) => to !== from)))
+  const possibleNs = Math.min(belowNs, pinnedNs(problem, hopsNs) + 1)
   let best: { tpotNs: number; search: ReturnType<typeof createEstimate> } | null = null
   for (let rounds = 1, vain = 0; rounds <= problem.nLayers && vain < patience; rounds++) {
-    const search = createEstimate(problem, rounds)
-    const leastNs: number = best?.tpotNs ?? belowNs
+    const search = createEstimate(problem, hopsNs, rounds, best?.tpotNs ?? possibleNs)
+    const leastNs: number = best?.tpotNs ?? possibleNs
     const tpotNs = leastTpotNs(search.leastPathNs, search.readsNs, leastNs)
     vain++
     if (tpotNs < leastNs) [best, vain] = [{ tpotNs, search }, 0]
@@ -32,12 +35,33 @@ export function estimateShares(problem: ShareProblem, belowNs: number): Shares |
 /** Of a choice in which the device also becomes head. */
 const asHeadMark = 2 ** 15
 
-function createEstimate({ nLayers, figures, hopNs }: ShareProblem, rounds: number) {
+/** One round of the fastest devices that hold all layers together; Infinity where they cannot. */
+function pinnedNs({ nLayers, figures }: ShareProblem, hopsNs: readonly number[]): number {
+  const fastest = [...figures.entries()].toSorted(([, a], [, b]) => a.alphaNs - b.alphaNs)
+  return figures.reduce((least, { kappaNs }, head) => {
+    let ns = kappaNs
+    let rest = nLayers
+    for (const [device, each] of fastest) {
+      const layers = Math.min(rest, pinnedLayers(each, device === head))
+      if (layers <= 0 && device !== head) continue
+      ns += layers * each.alphaNs + (hopsNs[device] ?? 0)
+      rest -= layers
+    }
+    return rest > 0 || pinnedLayers(figures[head]!, true) < 0 ? least : Math.min(least, ns)
+  }, Infinity)
+}
+
+/** @param belowNs what takes longer is of no interest to it, ever */
+function createEstimate(
+  { nLayers, figures, hopNs }: ShareProblem,
+  nearestNs: readonly number[],
+  rounds: number,
+  belowNs: number,
+) {
   const tablesFor = (isHead: boolean) =>
-    figures.map((each) => createPartTable(each, { nLayers, rounds, isHead }))
+    figures.map((each) => createPartTable(each, { nLayers, rounds, isHead, belowNs }))
   const tables = tablesFor(false)
   const headTables = tablesFor(true)
-  const hopsNs = hopNs.map((row, from) => rounds * Math.min(...row.filter((_, to) => to !== from)))
   const rowsOf = () => Array.from({ length: figures.length + 1 }, () => emptyAllocation(nLayers))
   /** By devices so far: what they take that share out so many layers, without and with a head among them. */
   const [headless, headed] = [rowsOf(), rowsOf()]
@@ -60,7 +84,7 @@ function createEstimate({ nLayers, figures, hopNs }: ShareProblem, rounds: numbe
   /** A part hops as often as there are rounds. */
   function columnOf(table: PartTable | undefined, device: number, boundNs: number): Column {
     const column = table?.pathNs(boundNs) ?? new Float64Array(nLayers + 1).fill(Infinity)
-    const hops = hopsNs[device] ?? 0
+    const hops = rounds * (nearestNs[device] ?? 0)
     return column.map((ns) => ns + hops)
   }
 

@@ -11,7 +11,7 @@
 import { leastTpotNs } from './least-bound.ts'
 import { createShareOut } from './min-plus.ts'
 import { createPartTable, type Column, type PartTable } from './part-table.ts'
-import type { Figures } from './part.ts'
+import { pinnedLayers, type Figures } from './part.ts'
 import { createShareBound, type ShareBound } from './share-bound.ts'
 import { membersOf, sizeOf, type Tours } from './tours.ts'
 
@@ -50,14 +50,15 @@ export type Shares = {
 export function bestShares(problem: ShareProblem, tours: Tours, belowNs: number): Shares[] {
   const { nLayers, fixed } = problem
   const [first, last] = fixed === undefined ? [1, nLayers] : [fixed.rounds, fixed.rounds]
-  let tpotNs = belowNs
+  // What is known to be possible leaves out most of what would be tried otherwise.
+  let tpotNs = fixed === undefined ? Math.min(belowNs, pinnedTpotNs(problem, tours) + 1) : belowNs
   let best: Search | null = null
   let inOneRound: Search | null = null
   for (let rounds = first; rounds <= last; rounds++) {
     if (rounds > 1 && inOneRound !== null && !inOneRound.mayTakeLess(rounds, tpotNs)) break
-    const search = createSearch(problem, tours, rounds)
+    const search = createSearch(problem, tours, rounds, tpotNs)
     if (rounds === 1) inOneRound = search
-    const leastNs = search.leastTpotNs(tpotNs)
+    const leastNs = search.leastTpotNs()
     if (leastNs < tpotNs) [tpotNs, best] = [leastNs, search]
   }
   return best?.sharesWithin(tpotNs) ?? []
@@ -71,10 +72,31 @@ export function bestShares(problem: ShareProblem, tours: Tours, belowNs: number)
 export function pinnedPairs(
   problem: ShareProblem,
   tours: Tours,
-  mostLayers: (device: Figures, isHead: boolean) => number,
+  mostLayers: MostLayers,
   belowNs: number,
 ): Pair[] {
-  const { nLayers, figures } = problem
+  const bound = pinnedBound(problem, mostLayers)
+  return candidates(problem, tours, 1, bound, belowNs).flatMap(({ set }) =>
+    pairsOf(problem, tours, 1, bound, set, belowNs),
+  )
+}
+
+type MostLayers = (device: Figures, isHead: boolean) => number
+
+/** What takes least in one round if all layers stay in memory wherever windows lie; Infinity where they cannot. */
+function pinnedTpotNs(problem: ShareProblem, tours: Tours): number {
+  const bound = pinnedBound(problem, pinnedLayers)
+  let tpotNs = Infinity
+  for (const { set, leastNs } of candidates(problem, tours, 1, bound, Infinity)) {
+    if (leastNs >= tpotNs) break
+    const [pair] = pairsOf(problem, tours, 1, bound, set, tpotNs)
+    // Each layer costs a device as much as the next, so the bound is what they take.
+    tpotNs = Math.min(tpotNs, pair?.leastNs ?? Infinity)
+  }
+  return tpotNs
+}
+
+function pinnedBound({ nLayers, figures }: ShareProblem, mostLayers: MostLayers): ShareBound {
   const columnsFor = (isHead: boolean) =>
     figures.map((each): Column => {
       const most = mostLayers(each, isHead)
@@ -83,10 +105,7 @@ export function pinnedPairs(
       for (let layers = 0; layers <= most; layers++) column[layers] = firstNs + layers * each.alphaNs
       return column
     })
-  const bound = createShareBound({ plain: columnsFor(false), asHead: columnsFor(true) }, 1)
-  return candidates(problem, tours, 1, bound, belowNs).flatMap(({ set }) =>
-    pairsOf(problem, tours, 1, bound, set, belowNs),
-  )
+  return createShareBound({ plain: columnsFor(false), asHead: columnsFor(true) }, 1)
 }
 
 // ── what may take less ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,18 +166,19 @@ function pairsOf(
 /** In so many rounds. */
 type Search = {
   /** @returns `belowNs` when nothing takes less */
-  leastTpotNs(belowNs: number): number
+  leastTpotNs(): number
   /** Those of the least path with reads within the bound. */
   sharesWithin(boundNs: number): Shares[]
   /** Whether more rounds than these, and even more, can take less if nothing is waited for. */
-  mayTakeLess(rounds: number, belowNs: number): boolean
+  mayTakeLess(rounds: number, thanNs: number): boolean
 }
 
-function createSearch(problem: ShareProblem, tours: Tours, rounds: number): Search {
+/** @param belowNs what takes longer is of no interest to it, ever */
+function createSearch(problem: ShareProblem, tours: Tours, rounds: number, belowNs: number): Search {
   const { nLayers, figures, fixed } = problem
   const tablesFor = (isHead: boolean) =>
     figures.map((each, device) =>
-      createPartTable(each, { nLayers, rounds, isHead, fixedLayers: fixed?.layers[device] }),
+      createPartTable(each, { nLayers, rounds, isHead, belowNs, fixedLayers: fixed?.layers[device] }),
     )
   const tables = { plain: tablesFor(false), asHead: tablesFor(true) }
   const shareOut = createShareOut(nLayers, figures.length)
@@ -191,7 +211,7 @@ function createSearch(problem: ShareProblem, tours: Tours, rounds: number): Sear
     membersOf(set | (1 << head)).flatMap((device) => tableOf(device, head)?.readsNs ?? [])
 
   return {
-    leastTpotNs(belowNs) {
+    leastTpotNs() {
       let tpotNs = belowNs
       let bound = boundWithin(tpotNs - 1)
       let sets = candidates(problem, tours, rounds, bound, tpotNs)
@@ -234,11 +254,11 @@ function createSearch(problem: ShareProblem, tours: Tours, rounds: number): Sear
       return found
     },
 
-    mayTakeLess(moreRounds, belowNs) {
-      const columnsOf = (some: readonly PartTable[]) => some.map((table) => table.freeNs(belowNs - 1))
+    mayTakeLess(moreRounds, thanNs) {
+      const columnsOf = (some: readonly PartTable[]) => some.map((table) => table.freeNs(thanNs - 1))
       const columns = { plain: columnsOf(tables.plain), asHead: columnsOf(tables.asHead) }
       const bound = createShareBound(columns, moreRounds)
-      return candidates(problem, tours, moreRounds, bound, belowNs).length > 0
+      return candidates(problem, tours, moreRounds, bound, thanNs).length > 0
     },
   }
 }

@@ -32,19 +32,27 @@ function expectSound(plan: Plan, devices: DeviceProfile[], model: ModelProfile) 
   }
 }
 
+/** Of every fifth nine layers on two devices; many are short of memory, some near each other, some have GPUs. */
+function smallCluster(
+  random: () => number,
+  trial: number,
+): { model: ModelProfile; devices: DeviceProfile[] } {
+  const isLarge = trial % 5 === 0
+  const model = randomModel(random, isLarge ? 9 : 1 + Math.floor(random() * 7))
+  const n = isLarge ? 2 : 1 + Math.floor(random() * 4)
+  const near = trial % 3 === 0 ? 0.05 : 1
+  const house = randomDevices(random, n, model, 0.05 + random() * (trial % 2 === 0 ? 0.2 : 1)).map(
+    (device): DeviceProfile => ({ ...device, hopMs: {}, defaultHopMs: near * device.defaultHopMs }),
+  )
+  return { model, devices: trial % 4 === 0 ? withGpus(random, house) : house }
+}
+
 describe('the exact planner', () => {
   it('agrees with the exhaustive judge on 500 random small clusters', { timeout: 120_000 }, () => {
     const random = createRandom(500)
     const seen = { one: 0, ring: 0, headWithoutLayers: 0, streams: 0, rounds: 0, gpu: 0, none: 0 }
     for (let trial = 0; trial < 500; trial++) {
-      const isLarge = trial % 5 === 0
-      const model = randomModel(random, isLarge ? 9 : 1 + Math.floor(random() * 7))
-      const n = isLarge ? 2 : 1 + Math.floor(random() * 4)
-      const near = trial % 3 === 0 ? 0.05 : 1
-      const house = randomDevices(random, n, model, 0.05 + random() * (trial % 2 === 0 ? 0.2 : 1)).map(
-        (device): DeviceProfile => ({ ...device, hopMs: {}, defaultHopMs: near * device.defaultHopMs }),
-      )
-      const devices = trial % 4 === 0 ? withGpus(random, house) : house
+      const { model, devices } = smallCluster(random, trial)
       const exact = planExact(devices, model)
       const judge = planExhaustive(devices, model)
       expect(priceOf(exact, devices, model)).toEqual(priceOf(judge, devices, model))
@@ -63,6 +71,22 @@ describe('the exact planner', () => {
       if (windows.some(({ gpuLayers }) => gpuLayers > 0)) seen.gpu++
     }
     for (const count of Object.values(seen)) expect(count).toBeGreaterThan(10)
+  })
+
+  it('of equally fast plans takes the one with the lower TTFT, but for some in which only reading counts', () => {
+    const random = createRandom(500)
+    let later = 0
+    for (let trial = 0; trial < 500; trial++) {
+      const { model, devices } = smallCluster(random, trial)
+      const [exact, judge] = [planExact(devices, model), planExhaustive(devices, model)]
+      if (!exact.ok || !judge.ok) continue
+      const cost = planCost(exact.plan, devices, model)
+      if (planCost(judge.plan, devices, model).ttftNs >= cost.ttftNs) continue
+      later++
+      expect(cost.pathNs).toBeLessThan(cost.tpotNs)
+    }
+    // Three of 264; without TTFT in the rank there are more.
+    expect(later).toBeLessThan(6)
   })
 
   it('gives the same plan whatever the order in which devices joined', () => {
@@ -257,19 +281,16 @@ describe('the exact planner', () => {
     }
   })
 
-  // Processor time: the clock also counts what else this machine does.
-  it('answers within 50 ms for 16 devices and 128 layers, and for 8 in every order', () => {
+  // A guard against plans that hold up a room; `npm run bench -- halda --parts solver` says how long they take.
+  it('answers soon for 8 and 16 devices with 128 layers, and for 64', () => {
     const random = createRandom(7)
     const model = randomModel(random, 128)
-    for (const n of [8, 16]) {
+    for (const n of [8, 16, 64]) {
       const devices = randomDevices(random, n, model, 0.2)
-      const times = Array.from({ length: 9 }, () => {
-        const start = process.cpuUsage()
-        planExact(devices, model)
-        const { user, system } = process.cpuUsage(start)
-        return (user + system) / 1000
-      })
-      expect(Math.min(...times)).toBeLessThan(50)
+      const start = process.cpuUsage()
+      planExact(devices, model)
+      const { user, system } = process.cpuUsage(start)
+      expect((user + system) / 1000).toBeLessThan(1000)
     }
   })
 

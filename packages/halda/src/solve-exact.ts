@@ -144,9 +144,8 @@ function createChoice({ devices, model, workload }: Problem): Choice {
 }
 
 /** What makes a plan better than another, the weightiest first. */
-export const rankOf = ({ tpotNs, pathNs, ttftNs, hops, devices }: PlanCost): readonly number[] => [
+export const rankOf = ({ tpotNs, ttftNs, hops, devices }: PlanCost): readonly number[] => [
   tpotNs,
-  pathNs,
   ttftNs,
   devices.filter(({ memoryBytes, layers }) => memoryBytes > 0 || layers > 0).length,
   hops,
