@@ -1,20 +1,18 @@
 /**
- * The forward pass of Llama and Qwen2 over a {@link Backend}: one readable function per step.
- *
- * Source: Llama (arXiv 2302.13971), GQA (arXiv 2305.13245), Qwen2 (arXiv 2407.10671).
+ * The layers of a device on its CPU: weights that stay and weights that stream, KV caches, and rows of several sessions
+ * that run through a layer while it is there.
  *
  * @module
  */
-import type { Backend, KvCache, Product, Region, Vector } from '../backend/backend.ts'
+import type { Backend, KvCache, Region } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
 import type { Shard } from '../gguf/shards.ts'
 import type { Activation } from '../protocol.ts'
-import { inverseFrequencies, type ModelConfig } from './config.ts'
+import type { ModelConfig } from './config.ts'
+import { createForwardPass, type LoadedLayer } from './forward-pass.ts'
 import { createKvCaches } from './kv-caches.ts'
 import type { Layers } from './layers.ts'
-import { allocateTogether, type ScratchVector } from './scratch.ts'
 import type { WeightStream } from './weight-stream.ts'
-import { layerWeights } from './weights.ts'
 
 export type CpuLayers = Layers & {
   /** Takes a layer's weights into use; `region` (all of the shard's packed bytes) is freed when it is unloaded. */
@@ -44,7 +42,7 @@ export function createLayers(
   config: ModelConfig,
   { maxRows = defaultMaxRows }: { maxRows?: number } = {},
 ): CpuLayers {
-  const scratch = createScratch(backend, config, maxRows)
+  const pass = createForwardPass(backend, config, maxRows)
   const layers = new Map<number, LoadedLayer>()
   const streamed = new Map<number, { shard: Shard; weights: WeightStream }>()
   const caches = createKvCaches(() => backend.kvCache(config.nKvHeads, config.headDim))
@@ -63,7 +61,7 @@ export function createLayers(
     const source = streamed.get(layer) ?? notLoaded(layer)
     const region = await source.weights.acquire(layer)
     try {
-      use(loadLayer(backend, config, scratch, layer, source.shard, region))
+      use(pass.layer(layer, source.shard, region))
     } finally {
       source.weights.release(layer)
     }
@@ -85,7 +83,7 @@ export function createLayers(
   return {
     load(layer, shard, region) {
       unload(layer)
-      layers.set(layer, loadLayer(backend, config, scratch, layer, shard, region))
+      layers.set(layer, pass.layer(layer, shard, region))
     },
     stream(layer, shard, weights) {
       unload(layer)
@@ -122,16 +120,16 @@ export function createLayers(
             for (let row = 0; row < a.rows; row += maxRows) {
               const rows = Math.min(maxRows, a.rows - row)
               const [from, to] = [row * config.dim, (row + rows) * config.dim]
-              if (isFirst) scratch.x.values().set(a.hidden.subarray(from, to))
-              else if (!inPlace) scratch.x.values().set(result.subarray(at + from, at + to))
+              if (isFirst) pass.x.values().set(a.hidden.subarray(from, to))
+              else if (!inPlace) pass.x.values().set(result.subarray(at + from, at + to))
               const position = a.position + row
               if (layer === lastLayer) {
-                runLastLayer(backend, config, scratch, weights, kv[i]!, rows, position)
-                result.set(scratch.x.values().subarray(0, config.dim), at)
+                pass.runLast(weights, kv[i]!, rows, position)
+                result.set(pass.x.values().subarray(0, config.dim), at)
                 continue
               }
-              runLayer(backend, config, scratch, weights, kv[i]!, rows, position)
-              if (isLast || !inPlace) result.set(scratch.x.values().subarray(0, to - from), at + from)
+              pass.run(weights, kv[i]!, rows, position)
+              if (isLast || !inPlace) result.set(pass.x.values().subarray(0, to - from), at + from)
             }
           }
         }
@@ -157,149 +155,13 @@ export function createLayers(
     free() {
       for (const layer of layers.keys()) unload(layer)
       caches.release()
-      for (const vector of Object.values(scratch)) vector.free()
+      pass.free()
     },
   }
 }
 
 /** Rows of one session with its cache in each layer; `at` is where they begin in the result. */
 type Run = { a: Activation; kv: KvCache[]; at: number }
-
-/** Buffers for the wave of activations, shared by all layers. */
-type Scratch = Record<'x' | 'normed' | 'q' | 'k' | 'v' | 'attended' | 'gate' | 'up' | 'theta', ScratchVector>
-
-function createScratch(backend: Backend, config: ModelConfig, maxRows: number): Scratch {
-  const { dim, nHeads, nKvHeads, headDim, ffnDim } = config
-  const scratch = allocateTogether(backend, (make) => ({
-    x: make(maxRows * dim), // (rows, dim), the residual stream
-    normed: make(maxRows * dim), // (rows, dim)
-    q: make(maxRows * nHeads * headDim), // (rows, nHeads, headDim)
-    k: make(maxRows * nKvHeads * headDim), // (rows, nKvHeads, headDim)
-    v: make(maxRows * nKvHeads * headDim), // (rows, nKvHeads, headDim)
-    attended: make(maxRows * nHeads * headDim), // (rows, nHeads, headDim)
-    gate: make(maxRows * ffnDim), // (rows, ffnDim)
-    up: make(maxRows * ffnDim), // (rows, ffnDim)
-    theta: make(headDim / 2), // (headDim / 2)
-  }))
-  scratch.theta.values().set(inverseFrequencies(config))
-  return scratch
-}
-
-/** A layer's weights, already joined to the scratch they read and write, so that a token allocates nothing. */
-type LoadedLayer = {
-  region: Region
-  attnNorm: Vector
-  qkv: Product[]
-  /** The first of these, and the others, for rows of which only the last one asks. */
-  q: Product[]
-  kv: Product[]
-  attnOutput: Product[]
-  ffnNorm: Vector
-  gateUp: Product[]
-  down: Product[]
-}
-
-function loadLayer(
-  backend: Backend,
-  config: ModelConfig,
-  { x, q, k, v, gate, up, theta }: Scratch,
-  layer: number,
-  shard: Shard,
-  region: Region,
-): LoadedLayer {
-  const weights = layerWeights(backend, layer, shard, region)
-  const { qBias, kBias, vBias, ropeFactors } = weights
-  if (ropeFactors) theta.values().set(inverseFrequencies(config, ropeFactors.values()))
-  const qkv: Product[] = [
-    { out: q, w: weights.q, ...(qBias && { bias: qBias }) },
-    { out: k, w: weights.k, ...(kBias && { bias: kBias }) },
-    { out: v, w: weights.v, ...(vBias && { bias: vBias }) },
-  ]
-  return {
-    region,
-    attnNorm: weights.attnNorm,
-    qkv,
-    q: qkv.slice(0, 1),
-    kv: qkv.slice(1),
-    attnOutput: [{ out: x, w: weights.attnOutput, add: true }],
-    ffnNorm: weights.ffnNorm,
-    gateUp: [
-      { out: gate, w: weights.gate },
-      { out: up, w: weights.up },
-    ],
-    down: [{ out: x, w: weights.down, add: true }],
-  }
-}
-
-/** x = x + attention(norm(x)), then x = x + ffn(norm(x)). */
-function runLayer(
-  backend: Backend,
-  config: ModelConfig,
-  scratch: Scratch,
-  layer: LoadedLayer,
-  cache: KvCache,
-  rows: number,
-  position: number,
-): void {
-  const { x, normed } = scratch
-  backend.rmsNorm(normed, x, layer.attnNorm, rows, config.rmsEps)
-  backend.matmul(layer.qkv, normed, rows)
-  attend(backend, config, scratch, layer, cache, { rows, queries: rows, position })
-  feedForward(backend, config, scratch, layer, rows)
-}
-
-/**
- * The model's last layer: K and V of all rows, the rest of the last row alone, since only that one becomes logits. It is
- * row 0 of x then.
- */
-function runLastLayer(
-  backend: Backend,
-  config: ModelConfig,
-  scratch: Scratch,
-  layer: LoadedLayer,
-  cache: KvCache,
-  rows: number,
-  position: number,
-): void {
-  if (rows === 1) return runLayer(backend, config, scratch, layer, cache, rows, position)
-  const { x, normed } = scratch
-  backend.rmsNorm(normed, x, layer.attnNorm, rows, config.rmsEps)
-  backend.matmul(layer.kv, normed, rows)
-  for (const vector of [x, normed]) vector.values().copyWithin(0, (rows - 1) * config.dim, rows * config.dim)
-  backend.matmul(layer.q, normed, 1)
-  attend(backend, config, scratch, layer, cache, { rows, queries: 1, position })
-  feedForward(backend, config, scratch, layer, 1)
-}
-
-/** Of rows whose q, k and v are known; the last `queries` of them have a q, and a place in x. */
-function attend(
-  backend: Backend,
-  { nHeads, nKvHeads, headDim, ropePairs: pairs }: ModelConfig,
-  { q, k, v, attended, theta }: Scratch,
-  layer: LoadedLayer,
-  cache: KvCache,
-  { rows, queries, position }: { rows: number; queries: number; position: number },
-): void {
-  const asking = { rows: queries, position: position + rows - queries }
-  backend.rope(q, theta, { ...asking, heads: nHeads, headDim, pairs })
-  backend.rope(k, theta, { rows, heads: nKvHeads, headDim, position, pairs })
-  backend.attention(attended, q, k, v, cache, { rows, queries, heads: nHeads, position })
-  backend.matmul(layer.attnOutput, attended, queries)
-}
-
-/** SwiGLU (arXiv 2002.05202): down · (silu(gate · x) ∘ up · x). */
-function feedForward(
-  backend: Backend,
-  { ffnDim, rmsEps }: ModelConfig,
-  { x, normed, gate, up }: Scratch,
-  layer: LoadedLayer,
-  rows: number,
-): void {
-  backend.rmsNorm(normed, x, layer.ffnNorm, rows, rmsEps)
-  backend.matmul(layer.gateUp, normed, rows)
-  backend.swiglu(gate, up, rows * ffnDim)
-  backend.matmul(layer.down, gate, rows)
-}
 
 /** After the last layer only the last row says what comes next; it stands first. */
 function lastRow(a: Activation): Activation {
