@@ -1,36 +1,24 @@
 /**
- * What only the head does: take questions from any device of the room, answer several at once, keep a session for each
- * conversation so that the next turn runs only what is new.
+ * What only the head does: take questions from any device of the room and answer several at once.
  *
  * @module
  */
 import type { DeviceId } from '@hearth/halda'
 import { EngineError, toEngineError } from '../errors.ts'
 import type { Head } from '../model/layers.ts'
-import type { Logits } from '../model/logits.ts'
-import { createSampler } from '../model/sampler.ts'
-import type { ChatEvent, ChatMessage, ChatRequest, GenerateOptions, GenerateStats } from '../protocol.ts'
-import { generate, reusablePrefix, type StopReason } from '../ring/generate.ts'
+import type { ChatEvent, ChatMessage, ChatRequest, GenerateOptions } from '../protocol.ts'
 import type { Ring } from '../ring/ring.ts'
 import { createVolleys } from '../ring/volleys.ts'
+import { createAnswer, noStats, type Answer } from './answer.ts'
+import { createConversations } from './conversations.ts'
+import type { Speech } from './speech.ts'
 
 /** Answered at once; others wait. */
 const mostAtOnce = 8
-/** Conversations whose KV cache is kept; the one unused for longest goes first. */
-const maxSessions = 8
 const maxQueuedPerDevice = 4
 /** As long as a reload takes. */
 const patienceMs = 15_000
 const lookEveryMs = 50
-
-/** The text side of a model. */
-export type Speech = {
-  /** The conversation in the model's own template, ready for the answer; `cached` answers keep their tokens. */
-  encodeChat(messages: readonly ChatMessage[], cached: readonly number[]): number[]
-  isEnd(token: number): boolean
-  /** Turns ids into text without splitting a character. */
-  createDecoder(): { push(token: number): string; flush(): string }
-}
 
 export type ChatServiceOptions = {
   ring: Ring
@@ -55,8 +43,6 @@ export interface ChatService {
   close(reason: EngineError): void
 }
 
-type Session = { id: number; from: DeviceId; cached: number[] }
-
 type Job = {
   from: DeviceId
   chat: string
@@ -75,26 +61,12 @@ type Job = {
   ahead: number | null
 }
 
-/** How far an answer is: where it was interrupted it goes on from there. */
-type Answer = {
-  prompt: number[]
-  cachedTokens: number
-  /** Tokens that are out. */
-  said: number[]
-  decoder: ReturnType<Speech['createDecoder']>
-  sample(logits: Logits): number
-  firstAtMs: number
-  lastAtMs: number
-}
-
 export function createChatService(service: ChatServiceOptions): ChatService {
   const { ring, head, speech, contextLength, send, release, waitsFor } = service
   const volleys = createVolleys(ring, head)
   /** In the order in which they were asked. */
   const jobs: Job[] = []
-  /** In order of last use. */
-  const sessions = new Map<string, Session>()
-  let nextSession = 0
+  const conversations = createConversations(release, (key) => running().some((job) => keyOf(job) === key))
 
   // ── whose turn it is ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,7 +110,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     const error = await speakToTheEnd(job).then(() => null, toEngineError)
     job.isRunning = false
     if (error?.code === 'out-of-memory' && !job.isAlone && !job.aborter.signal.aborted) {
-      drop(keyOf(job))
+      conversations.drop(keyOf(job))
       job.isHeldBack = true
     } else {
       if (error) fail(job, error)
@@ -157,7 +129,11 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     job.aborter.abort()
     if (job.isRunning) return
     remove(job)
-    send(job.from, { type: 'done', chat: job.chat, stats: statsOf(job, 'aborted') })
+    send(job.from, {
+      type: 'done',
+      chat: job.chat,
+      stats: job.answer?.stats(job.askedAtMs, 'aborted') ?? noStats(job.askedAtMs, 'aborted'),
+    })
     startNext()
   }
 
@@ -167,13 +143,14 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     await ringComplete(job.aborter.signal)
     for (let isAgain = false; ; isAgain = true) {
       try {
-        return await speak(job, sessionOf(job))
+        return await speak(job)
       } catch (thrown) {
         const { code } = toEngineError(thrown)
         // Either a device came back without its KV cache (a reload), or idle conversations' fill a device's memory.
-        if (!(code === 'kv-lost' && !isAgain) && !(code === 'out-of-memory' && forgetIdle())) throw thrown
+        if (!(code === 'kv-lost' && !isAgain) && !(code === 'out-of-memory' && conversations.forgetIdle()))
+          throw thrown
         // What is said stays said; the rest goes on from a session that knows nothing.
-        drop(keyOf(job))
+        conversations.drop(keyOf(job))
       }
     }
   }
@@ -190,95 +167,21 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     }
   }
 
-  function begin({ messages, options }: Job, { cached }: Session): Answer {
-    const prompt = speech.encodeChat(messages, cached)
-    if (prompt.length >= contextLength) {
-      throw new EngineError(
-        'context-full',
-        `This conversation has ${prompt.length} tokens and the room holds ${contextLength - 1}. Start a new chat, or ask in fewer words.`,
-      )
-    }
-    return {
-      prompt,
-      cachedTokens: reusablePrefix(prompt, cached),
-      said: [],
-      decoder: speech.createDecoder(),
-      sample: createSampler(options),
-      firstAtMs: 0,
-      lastAtMs: 0,
-    }
-  }
-
-  async function speak(job: Job, session: Session): Promise<void> {
-    const { from, chat, options, aborter } = job
-    const answer = (job.answer ??= begin(job, session))
-    const { prompt, said, decoder, sample } = answer
-    const say = (text: string) => text !== '' && send(from, { type: 'token', chat, text })
-    const tokens = generate({
+  async function speak(job: Job): Promise<void> {
+    const { from, chat, messages, options, askedAtMs, aborter } = job
+    const session = conversations.open(keyOf(job), from)
+    const { cached } = session
+    const answer = (job.answer ??= createAnswer({
       volleys,
-      session: session.id,
-      prompt: [...prompt, ...said],
-      cached: session.cached,
-      sample,
-      isEnd: speech.isEnd,
-      maxTokens: options.maxTokens - said.length,
+      speech,
       contextLength,
-      signal: aborter.signal,
-    })
-    try {
-      let next = await tokens.next()
-      for (; !next.done; next = await tokens.next()) {
-        answer.lastAtMs = performance.now()
-        if (said.length === 0) answer.firstAtMs = answer.lastAtMs
-        said.push(next.value)
-        say(decoder.push(next.value))
-      }
-      say(decoder.flush())
-      send(from, { type: 'done', chat, stats: statsOf(job, next.value) })
-    } finally {
-      await tokens.return('aborted')
-    }
-  }
-
-  // ── sessions ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  function sessionOf(job: Job): Session {
-    const key = keyOf(job)
-    const session = sessions.get(key) ?? { id: freeSessionId(), from: job.from, cached: [] }
-    sessions.delete(key)
-    sessions.set(key, session)
-    for (const oldest of idleSessions()) {
-      if (sessions.size <= maxSessions) break
-      drop(oldest)
-    }
-    return session
-  }
-
-  /** Not used a moment ago either, so that a late frame meets no newcomer. */
-  function freeSessionId(): number {
-    const used = new Set([...sessions.values()].map(({ id }) => id))
-    do nextSession = (nextSession + 1) & 0xffff
-    while (used.has(nextSession))
-    return nextSession
-  }
-
-  /** Keys of conversations that nobody is answered in. */
-  function idleSessions(): string[] {
-    const busy = new Set(running().map(keyOf))
-    return [...sessions.keys()].filter((key) => !busy.has(key))
-  }
-
-  /** @returns whether there were any */
-  function forgetIdle(): boolean {
-    const idle = idleSessions()
-    for (const key of idle) drop(key)
-    return idle.length > 0
-  }
-
-  function drop(key: string): void {
-    const session = sessions.get(key)
-    sessions.delete(key)
-    if (session) release(session.id)
+      messages,
+      options,
+      cached,
+    }))
+    const say = (text: string) => text !== '' && send(from, { type: 'token', chat, text })
+    const stop = await answer.speak(session, aborter.signal, say)
+    send(from, { type: 'done', chat, stats: answer.stats(askedAtMs, stop) })
   }
 
   function fail({ from, chat }: Job, { code, message }: EngineError): void {
@@ -312,7 +215,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     },
     keepOnly(devices) {
       for (const job of jobs.filter(({ from }) => !devices.includes(from))) stop(job)
-      for (const key of idleSessions()) if (!devices.includes(sessions.get(key)!.from)) drop(key)
+      conversations.keepOnly(devices)
     },
     close(reason) {
       for (const job of jobs.filter(({ isRunning }) => !isRunning)) {
@@ -326,16 +229,3 @@ export function createChatService(service: ChatServiceOptions): ChatService {
 }
 
 const keyOf = ({ from, chat }: Job): string => `${from}/${chat}`
-
-function statsOf({ askedAtMs, answer }: Job, stop: StopReason): GenerateStats {
-  const nothing = { prompt: [], cachedTokens: 0, said: [], firstAtMs: 0, lastAtMs: 0 }
-  const { prompt, cachedTokens, said, firstAtMs, lastAtMs } = answer ?? nothing
-  return {
-    ttftMs: (said.length > 0 ? firstAtMs : performance.now()) - askedAtMs,
-    tpotMs: said.length > 1 ? (lastAtMs - firstAtMs) / (said.length - 1) : 0,
-    promptTokens: prompt.length,
-    cachedTokens,
-    outputTokens: said.length,
-    stop,
-  }
-}
