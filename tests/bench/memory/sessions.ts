@@ -38,6 +38,8 @@ export type SessionsCase = {
 }
 
 const type = 'Q4_K_M'
+/** What a browser may take beside its budget; while an answer is measured it keeps what it has, and no more. */
+const loadingBytes = 700e6
 const messages = [{ role: 'user' as const, content: 'MEASURE' }]
 let asked = 0
 
@@ -51,18 +53,18 @@ export function measureSessions(
       measurePinned(room, [1], genTokens),
     )
     const [pinned] = answers
-    await withRoom({ model, tabs, budgetBytes: share * needBytes, log }, async (room) => {
+    const room = { model, tabs, budgetBytes: share * needBytes, browserBytes: loadingBytes, log }
+    await withRoom(room, async (room) => {
       for (const k of rounds) {
         await room.choose(k)
         for (const count of conversations) {
-          const answered = await room.capped(diskBytesPerSec, () => answerAtOnce(room, count, genTokens))
+          const chats = await beginChats(room, count)
+          const answered = await room.capped(diskBytesPerSec, () => answerAtOnce(room, chats, genTokens))
           const { texts, ...figures } = answered
           const sameText = texts.every((text) => text === pinned!.text)
           const row = { tabs, rounds: k, conversations: count, diskBytesPerSec, ...figures, sameText }
           rows.push(row)
-          log(
-            `k = ${k}, ${count} at once: ${Math.round(row.tpotMs)} ms per token, ${row.tokensPerSec.toFixed(2)} tokens/s`,
-          )
+          log(rowText(row))
         }
       }
     })
@@ -70,15 +72,22 @@ export function measureSessions(
   })
 }
 
-/** So many conversations from the tabs in turn, whose prompts were read before. */
-async function answerAtOnce({ cluster }: Room, count: number, maxTokens: number) {
-  const chats = Array.from({ length: count }, () => `at-once-bench-${asked++}`)
-  const tabOf = (i: number) => i % cluster.pages.length
-  for (const [i, chat] of chats.entries()) await cluster.chat(tabOf(i), chat, messages, { maxTokens: 1 })
+type Chat = { tab: number; chat: string }
+
+/** So many conversations, from the tabs in turn, with their prompts read. */
+async function beginChats({ cluster }: Room, count: number): Promise<Chat[]> {
+  const chats = Array.from({ length: count }, (_, i) => {
+    return { tab: i % cluster.pages.length, chat: `at-once-bench-${asked++}` }
+  })
+  for (const { tab, chat } of chats) await cluster.chat(tab, chat, messages, { maxTokens: 1 })
+  return chats
+}
+
+async function answerAtOnce({ cluster }: Room, chats: readonly Chat[], maxTokens: number) {
   const readBytes = async () => (await cluster.figures()).reduce((sum, device) => sum + device.readBytes, 0)
   const before = await readBytes()
   const answers = await Promise.all(
-    chats.map((chat, i) => cluster.chat(tabOf(i), chat, messages, { maxTokens })),
+    chats.map(({ tab, chat }) => cluster.chat(tab, chat, messages, { maxTokens })),
   )
   const streamedBytes = (await readBytes()) - before
   const tpotMs = median(answers.map(({ stats }) => stats.tpotMs))
@@ -86,8 +95,13 @@ async function answerAtOnce({ cluster }: Room, count: number, maxTokens: number)
   return {
     texts: answers.map(({ text }) => text),
     tpotMs,
-    tokensPerSec: (1000 * count) / tpotMs,
+    tokensPerSec: (1000 * chats.length) / tpotMs,
     streamedBytesPerToken: streamedBytes / answers.reduce((sum, { stats }) => sum + stats.outputTokens, 0),
     peakShare: Math.max(...devices.map(({ peakMemoryBytes, budgetBytes }) => peakMemoryBytes / budgetBytes)),
   }
 }
+
+const rowText = (row: SessionsRow) =>
+  `k = ${row.rounds}, ${row.conversations} at once: ${Math.round(row.tpotMs)} ms per token of each, ` +
+  `${row.tokensPerSec.toFixed(2)} tokens/s, ${Math.round(row.streamedBytesPerToken / 1e6)} MB per token, ` +
+  `${Math.round(100 * row.peakShare)} % of the budget${row.sameText ? '' : ', OTHER WORDS'}`
