@@ -86,6 +86,25 @@ describe('where a device reads weights for each step', () => {
     expect(steps.length).toBeLessThanOrEqual(2 * (10 + 1))
   })
 
+  it('tells what the head took for each token of a conversation that is alone', async () => {
+    const { ring } = readingRing(2, 1, [])
+    const slowHead: Head = {
+      ...toyHead,
+      async embed(tokens) {
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        return toyHead.embed(tokens)
+      },
+    }
+    const heard: number[] = []
+    await ask(
+      createVolleys(ring, slowHead, (ms) => heard.push(ms)),
+      { seed: 1, count: 6 },
+    )
+    // Between six tokens; what the ring takes is left out, and so is the prompt.
+    expect(heard).toHaveLength(5)
+    for (const ms of heard) expect(ms).toBeGreaterThanOrEqual(4)
+  })
+
   it('no conversation waits for one that has ended, was stopped, or was stopped while it waited', async () => {
     const { volleys } = readingRing(3, 1, [1])
     const stopped = new AbortController()

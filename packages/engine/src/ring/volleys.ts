@@ -52,11 +52,17 @@ type Pass = { call: Call; rows: Promise<Float32Array>[]; thrown?: unknown }
 
 type Outcome = { call: Call; hidden?: Float32Array; token?: number; thrown?: unknown }
 
-export function createVolleys(ring: Ring, head: Head): Volleys {
+/**
+ * @param onhead hears what the head took for a token of a voice that was alone, besides its layers: output, sampling, text,
+ *   embedding row
+ */
+export function createVolleys(ring: Ring, head: Head, onhead?: (ms: number) => void): Volleys {
   let joined = 0
   let voices = 0
   let waiting: Call[] = []
   let underWay = 0
+  /** When the last token of a lone voice came out of the ring. */
+  let backAtMs: number | null = null
 
   function start(): void {
     if (!ring.reads()) for (const call of waiting.splice(0)) void send([call])
@@ -68,6 +74,7 @@ export function createVolleys(ring: Ring, head: Head): Volleys {
     const passes = calls.toSorted((a, b) => a.number - b.number).map((call): Pass => ({ call, rows: [] }))
     await sendAll(passes)
     const outcomes = await Promise.all(passes.map(outcomeOf))
+    backAtMs = voices === 1 ? performance.now() : null
     const back = outcomes.filter(({ hidden }) => hidden !== undefined)
     try {
       const rows = back.map(({ hidden }) => hidden!)
@@ -114,6 +121,8 @@ export function createVolleys(ring: Ring, head: Head): Volleys {
     const { session, cached } = pass.call
     const rows = { session, position, rows: tokens.length, hidden }
     const { sent, passed } = ring.pass(more ? { ...rows, more } : rows)
+    if (backAtMs !== null && voices === 1 && tokens.length === 1) onhead?.(performance.now() - backAtMs)
+    backAtMs = null
     const row = passed.then((a) => {
       cached.push(...tokens)
       return a.hidden
@@ -145,6 +154,7 @@ export function createVolleys(ring: Ring, head: Head): Volleys {
         leave() {
           options.signal.removeEventListener('abort', forget)
           voices--
+          backAtMs = null
           start()
         },
       }

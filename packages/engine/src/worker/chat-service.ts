@@ -31,6 +31,8 @@ export type ChatServiceOptions = {
   release(session: number): void
   /** Names of the devices without which the ring cannot answer now. */
   waitsFor(): string[]
+  /** What {@link createVolleys} says of a token. */
+  onhead?(ms: number): void
 }
 
 export interface ChatService {
@@ -62,8 +64,8 @@ type Job = {
 }
 
 export function createChatService(service: ChatServiceOptions): ChatService {
-  const { ring, head, speech, contextLength, send, release, waitsFor } = service
-  const volleys = createVolleys(ring, head)
+  const { ring, head, speech, contextLength, send, release, waitsFor, onhead } = service
+  const volleys = createVolleys(ring, head, onhead)
   /** In the order in which they were asked. */
   const jobs: Job[] = []
   const conversations = createConversations(release, (key) => running().some((job) => keyOf(job) === key))

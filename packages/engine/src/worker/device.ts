@@ -49,6 +49,8 @@ export type DeviceOptions = {
   onholding(): void
   /** It ran layers for one token, all of them from memory. */
   onran?(run: { layers: number; position: number; ms: number }): void
+  /** As the head it took so long for a token besides its layers, with all of its part in memory. */
+  onhead?(ms: number): void
 }
 
 export interface Device {
@@ -97,6 +99,7 @@ export function createDevice(options: DeviceOptions): Device {
     onchat,
     onholding,
     onran,
+    onhead,
   } = options
   const links = new Map<DeviceId, Link>()
   const questions = createOwnQuestions(onchat)
@@ -274,6 +277,9 @@ export function createDevice(options: DeviceOptions): Device {
           if (device !== me) sendControl(device, { type: 'release', session })
       },
       waitsFor: () => notReady(numbered, room),
+      onhead(ms) {
+        if (holder?.streaming() === null) onhead?.(ms)
+      },
     })
   }
 

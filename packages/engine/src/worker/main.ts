@@ -103,6 +103,7 @@ async function start({
     onchat: (event) => post({ type: 'chat', event }),
     onholding: () => void reportStorage(shelf, device),
     onran: (run) => profile.noteRun(run),
+    onhead: (ms) => profile.noteHead(ms),
   })
   const hops = createHopTimer({
     me,

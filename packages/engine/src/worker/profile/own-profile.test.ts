@@ -26,6 +26,7 @@ const model = {
   kvBytesPerPosition: 512,
   contextLength: 512,
 }
+const withOutput = { ...model, outputBytes: { Q8_0: 50e6 } }
 const roomWith = (profile: typeof model | null): RoomView => ({
   devices: [],
   choice: profile && {
@@ -144,6 +145,27 @@ describe('what a device tells of itself', () => {
     expect(told[1]).toMatchObject({ diskReadBytesPerSec: 5e8, diskMeasured: 'streamed' })
     own.noteReads({ readBytes: 1.04e9, readingMs: 2000 })
     expect(told).toHaveLength(2)
+  })
+
+  it('takes as long as a head as answers really took, reading the output left out, until another model comes', async () => {
+    const { own, told } = visit()
+    await own.start()
+    own.noteHead(9)
+    own.follow(roomWith(withOutput))
+    await expect.poll(() => told.length).toBe(2)
+    const answer = (ms: number) => {
+      for (let token = 0; token < 16; token++) own.noteHead(token === 0 ? 50 : ms)
+    }
+    // An output of 50 MB at 50 GB/s takes 1 ms; the rest was measured to take 0.02.
+    answer(1.022)
+    expect(told).toHaveLength(2)
+    answer(1.5)
+    expect(told[2]!.headFixedMs).toBeCloseTo(0.5)
+    answer(1.51)
+    expect(told).toHaveLength(3)
+    own.follow(roomWith({ ...withOutput, name: 'another' }))
+    await expect.poll(() => told.length).toBe(4)
+    expect(told[3]!.headFixedMs).toBe(compute.headFixedMs)
   })
 
   it('grows slower as its layers do, longer contexts left out', async () => {

@@ -11,12 +11,15 @@ import type { RoomView } from '../../protocol.ts'
 import type { ReaderStats } from '../../store/measured-reader.ts'
 import type { KeptMeasurements } from './kept-measurements.ts'
 import type { ComputeSpeed, MeasuredDevice } from './measure.ts'
+import { median } from './median.ts'
 import { createHeat, slowdownOf, slowed, type Conditions } from './slowdown.ts'
 
 /** So much must have streamed before its rate takes the place of the measured one. */
 const streamedBytes = 256e6
 /** Rates are told anew when they changed by this much. */
 const worthTelling = 0.15
+/** Tokens whose median says what a head takes. */
+const headTokens = 16
 
 export type OwnProfileOptions = {
   me: DeviceId
@@ -46,10 +49,19 @@ export interface OwnProfile {
   setConditions(conditions: Conditions): void
   /** This device ran layers for one token behind so many others. */
   noteRun(run: { layers: number; position: number; ms: number }): void
+  /** This device, as head, took so long for one token besides its layers. */
+  noteHead(ms: number): void
   noteReads(stats: ReaderStats): void
   hopsChanged(): void
   isMeasuring(): boolean
 }
+
+/** Reading the output's weights once, as fast as they were measured. */
+const outputMs = ({ outputBytes }: ModelProfile, { weightBytesPerSec }: ComputeSpeed): number =>
+  Object.entries(outputBytes).reduce(
+    (ms, [type, bytes]) => ms + (bytes * 1000) / (weightBytesPerSec[type] ?? Infinity),
+    0,
+  )
 
 export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
   const { me, backend, kept, measureDevice, measureForModel, hops, tell, report, onproblem } = options
@@ -60,6 +72,9 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
   let model: ModelProfile | null = null
   let forModel: (ComputeSpeed & { measuredAtMs: number }) | null = null
   let streamedBytesPerSec: number | null = null
+  /** As answers really took, since the model was chosen. */
+  let headFixedMs: number | null = null
+  let headMs: number[] = []
   let told = ''
   /** One measurement at a time. */
   let measuring: Promise<unknown> = Promise.resolve()
@@ -83,7 +98,7 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
     const known = afresh ? null : await kept.get<MeasuredDevice>(deviceKey)
     device = known ?? (await measureDevice(spareBytes()))
     if (!known) await kept.put(deviceKey, device)
-    if (afresh) streamedBytesPerSec = null
+    if (afresh) streamedBytesPerSec = headFixedMs = null
     update()
     if (model) await measureModel(model, afresh)
   }
@@ -108,6 +123,7 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
       ...forModel,
       weightBytesPerSec: { ...device.weightBytesPerSec, ...forModel?.weightBytesPerSec },
       prefillBytesPerSec: { ...device.prefillBytesPerSec, ...forModel?.prefillBytesPerSec },
+      headFixedMs: headFixedMs ?? forModel?.headFixedMs ?? device.headFixedMs,
       diskReadBytesPerSec: streamedBytesPerSec ?? device.diskReadBytesPerSec,
       diskMeasured: streamedBytesPerSec === null ? ('warm' as const) : ('streamed' as const),
     }
@@ -136,6 +152,8 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
       if (next === null || (model && keyOf(next) === keyOf(model))) return
       model = next
       forModel = null
+      headFixedMs = null
+      headMs = []
       heat.reset()
       inTurn(async () => {
         if (device && model === next) await measureModel(next, false)
@@ -156,6 +174,17 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
       const before = heat.factor()
       heat.note(ms / layers - (position * model.kvBytesPerPosition * 1000) / kvReadBytesPerSec)
       if (heat.factor() !== before) update()
+    },
+    noteHead(ms) {
+      if (!model || !forModel || heat.factor() > 1) return
+      headMs.push(ms)
+      if (headMs.length < headTokens) return
+      const fixedMs = median(headMs) - outputMs(model, forModel)
+      headMs = []
+      const before = headFixedMs ?? forModel.headFixedMs
+      if (fixedMs <= 0 || Math.abs(fixedMs / before - 1) < worthTelling) return
+      headFixedMs = fixedMs
+      update()
     },
     noteReads({ readBytes, readingMs }) {
       if (readBytes < streamedBytes || readingMs === 0) return
