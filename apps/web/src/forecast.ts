@@ -10,6 +10,9 @@ import { bytesInWords, namesInWords } from './words.ts'
 
 const nsPerMs = 1e6
 
+/** A conversation of some questions, in tokens. */
+const usual = { positions: 512 }
+
 export type DeviceForecast = {
   /** Of every token: its layers, and on the head the output. */
   computeMs: number
@@ -52,7 +55,7 @@ const isPlanned = ({ head, windows }: NonNullable<RoomView['numbered']>['plan'],
 export function forecastOf(room: RoomView | null): Forecast | null {
   const profiles = room && profilesOf(room)
   if (!profiles || !room?.choice || !room.numbered) return null
-  const cost = planCost(room.numbered.plan, profiles, room.choice.profile)
+  const cost = planCost(room.numbered.plan, profiles, room.choice.profile, usual)
   const devices = cost.devices.map((part): [DeviceId, DeviceForecast] => [
     part.device,
     {
@@ -73,7 +76,7 @@ export function forecastOf(room: RoomView | null): Forecast | null {
 export function reasonsOf(room: RoomView | null): { reasons: Reason[]; notes: string[] } | null {
   const profiles = room && profilesOf(room)
   if (!profiles || !room?.choice || !room.numbered) return null
-  const { devices, notes } = explain(room.numbered.plan, profiles, room.choice.profile)
+  const { devices, notes } = explain(room.numbered.plan, profiles, room.choice.profile, usual)
   const nameOf = (id: string) => room.devices.find(({ device }) => device === id)?.name ?? 'A device'
   const reasons = devices.map((part): Reason => {
     const isInRing = part.layers > 0 || part.isHead

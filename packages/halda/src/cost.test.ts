@@ -8,6 +8,7 @@ import {
   gpuLayerNs,
   headMemoryBytes,
   kappaNs,
+  layerKvBytes,
   layerMemoryBytes,
   outputPieces,
   weightsNs,
@@ -113,7 +114,7 @@ describe('the cost of a plan', () => {
     expect(planCost(onGpu(2), house, model, { positions: 0 })).toMatchObject({
       tpotNs: 2 * 5e6 + 2 * 1e6 + 0.25e6 + 10e6,
       fits: true,
-      devices: [{ gpuLayers: 2, memoryBytes: 2 * 51e6 + 160e6 + bufferBytes }, {}],
+      devices: [{ gpuLayers: 2, memoryBytes: 2 * (50e6 + 1e6 / 8) + 160e6 + bufferBytes }, {}],
     })
     expect(planCost(onGpu(3), house, model).fits).toBe(false)
   })
@@ -126,6 +127,20 @@ describe('the cost of a plan', () => {
     // 30 ms of computing: the first streamed unit after 10 ms, a read of 50 ms, the last unit's 5 ms.
     expect(alone.pathNs).toBe(65e6)
     expect(alone.devices[0]?.waitNs).toBe(120e6)
+  })
+
+  it('has units stay in the room of KV that conversations do not need yet', () => {
+    const long = { ...model, kvBytesPerPosition: 10_000 }
+    expect([0, 124, 125, 900].map((positions) => layerKvBytes(long, { positions }))).toEqual([
+      1.25e6, 1.25e6, 2.5e6, 10e6,
+    ])
+    expect(layerKvBytes(long)).toBe(10e6)
+    // Beside two slots for her four layers and two pieces of output of 50 MB each.
+    const tight = [{ ...alice, memoryBytes: 280e6 }, bob]
+    const plan = planOf('alice', [window('alice', 0, 4)])
+    const pinned = (workload = {}) => planCost(plan, tight, long, workload).devices[0]?.pinnedUnits
+    expect(pinned()).toBe(2)
+    expect(pinned({ positions: 100 })).toBe(3)
   })
 
   it('has more rounds hide more reads', () => {

@@ -81,7 +81,7 @@ export function createPricer(
   const pass = decodePass(model, workload)
   const chunks = Math.ceil((workload.promptTokens ?? defaultPromptTokens) / chunkRows)
   const chunk = { rows: chunkRows, positions: (chunks * chunkRows) / 2 }
-  const kvBytes = layerKvBytes(model)
+  const kvBytes = layerKvBytes(model, workload)
   const bytesOf = model.layerBytes.map(totalBytes)
   const outputBytes = outputMemoryBytes(model)
   const pieces = outputPieces(model)
@@ -90,8 +90,8 @@ export function createPricer(
   for (const profile of devices) {
     known.set(profile.device, {
       profile,
-      figures: figuresOf(profile, model, pass),
-      chunkFigures: figuresOf(profile, model, chunk),
+      figures: figuresOf(profile, model, pass, kvBytes),
+      chunkFigures: figuresOf(profile, model, chunk, kvBytes),
     })
   }
   const lookUp = (device: DeviceId): Known => {

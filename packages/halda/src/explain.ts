@@ -152,7 +152,7 @@ function memoryAdvice(
 ): string | null {
   const memoryBytes =
     bufferBytes +
-    part.layers * (largestLayerBytes(model) + layerKvBytes(model)) +
+    part.layers * (largestLayerBytes(model) + layerKvBytes(model, workload)) +
     (isHead ? headMemoryBytes(model) : 0)
   const roomier = devices.map((each) => (each.device === part.device ? { ...each, memoryBytes } : each))
   const better = planExact(roomier, model, workload)

@@ -5,6 +5,7 @@ export { plan } from './plan.ts'
 export {
   chooseResidency,
   isOneOf,
+  kvSteps,
   leastResidentBytes,
   leastSlots,
   outputPieceCount,

@@ -18,7 +18,6 @@ import {
   diskNs,
   gpuLayerNs,
   kappaNs,
-  layerKvBytes,
   outputMemoryBytes,
   outputPieces,
   type Pass,
@@ -49,18 +48,19 @@ export type Figures = {
   copyNs: number
 }
 
-export function figuresOf(device: DeviceProfile, model: ModelProfile, pass: Pass): Figures {
+/** @param kvBytes of a layer, for which there must be room */
+export function figuresOf(device: DeviceProfile, model: ModelProfile, pass: Pass, kvBytes: number): Figures {
   const { gpu } = device
   const { least, most } = windowBytes(model)
   const outputBytes = outputMemoryBytes(model)
-  const gpuUnitBytes = largestLayerBytes(model) + layerKvBytes(model)
+  const gpuUnitBytes = largestLayerBytes(model) + kvBytes
   return {
     alphaNs: alphaNs(device, model, pass),
     kappaNs: kappaNs(device, model, pass),
     layerReadNs: diskNs(device, totalBytes(meanLayerBytes(model))),
     outputReadNs: diskNs(device, outputBytes),
     roomBytes: device.memoryBytes - bufferBytes,
-    kvBytes: layerKvBytes(model),
+    kvBytes,
     windowBytes: most,
     largestLayerBytes: largestLayerBytes(model),
     smallestLayerBytes: least[1] ?? 0,

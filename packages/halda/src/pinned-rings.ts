@@ -52,7 +52,8 @@ function mostPinned(model: ModelProfile) {
 
 function toRingProblem({ model, shares }: PinnedProblem): RingProblem {
   const { figures, hopNs, nLayers } = shares
-  const layers = Array.from({ length: nLayers }, (_, layer) => layerMemoryBytes(model, layer))
+  const kvBytes = figures[0]?.kvBytes ?? 0
+  const layers = Array.from({ length: nLayers }, (_, layer) => layerMemoryBytes(model, layer, kvBytes))
   return {
     nLayers,
     alphaNs: figures.map((each) => each.alphaNs),

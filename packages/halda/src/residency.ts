@@ -24,6 +24,9 @@ export type Residency<Unit> = {
 /** One runs, one is read. */
 export const leastSlots = 2
 
+/** Until conversations need it, units are pinned in the room of their KV cache; they give it back in so many steps. */
+export const kvSteps = 8
+
 /**
  * Pins as many units as fit beside the slots, and spreads the streamed ones evenly among them, so that a unit is read
  * while its neighbours run. The embedding is held only when everything fits.

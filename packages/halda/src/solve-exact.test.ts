@@ -6,14 +6,18 @@ import { totalBytes } from './layer-bytes.ts'
 import { planByMemory, planEqual, planSingle } from './solve-baseline.ts'
 import { planExact, planWith } from './solve-exact.ts'
 import { bufferBytes, layerKvBytes } from './symbols.ts'
-import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult } from './types.ts'
+import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
 
 const tpotOf = (result: PlanResult): number => (result.ok ? result.plan.predictedTpotMs : Infinity)
 
-const priceOf = (result: PlanResult, devices: DeviceProfile[], model: ModelProfile) =>
-  result.ok ? planCost(result.plan, devices, model).tpotNs : result.code
+const priceOf = (
+  result: PlanResult,
+  devices: DeviceProfile[],
+  model: ModelProfile,
+  workload: Workload = {},
+) => (result.ok ? planCost(result.plan, devices, model, workload).tpotNs : result.code)
 
-function expectSound(plan: Plan, devices: DeviceProfile[], model: ModelProfile) {
+function expectSound(plan: Plan, devices: DeviceProfile[], model: ModelProfile, workload: Workload = {}) {
   let layer = 0
   for (const window of plan.windows) {
     expect(window.firstLayer).toBe(layer)
@@ -21,13 +25,14 @@ function expectSound(plan: Plan, devices: DeviceProfile[], model: ModelProfile) 
     layer += window.layers
   }
   expect(layer).toBe(model.nLayers)
-  const cost = planCost(plan, devices, model)
+  const cost = planCost(plan, devices, model, workload)
   expect(plan.predictedTpotMs).toBe(cost.tpotNs / 1e6)
   expect(cost.fits).toBe(true)
   for (const part of cost.devices) {
     expect(part.leastMemoryBytes).toBeLessThanOrEqual(part.budgetBytes)
     const { gpu } = devices.find(({ device }) => device === part.device) ?? {}
-    const gpuBytes = part.gpuLayers * (Math.max(...model.layerBytes.map(totalBytes)) + layerKvBytes(model))
+    const largestBytes = Math.max(...model.layerBytes.map(totalBytes))
+    const gpuBytes = part.gpuLayers * (largestBytes + layerKvBytes(model, workload))
     expect(gpuBytes).toBeLessThanOrEqual(gpu?.memoryBytes ?? 0)
   }
 }
@@ -53,20 +58,22 @@ describe('the exact planner', () => {
     const seen = { one: 0, ring: 0, headWithoutLayers: 0, streams: 0, rounds: 0, gpu: 0, none: 0 }
     for (let trial = 0; trial < 500; trial++) {
       const { model, devices } = smallCluster(random, trial)
-      const exact = planExact(devices, model)
-      const judge = planExhaustive(devices, model)
-      expect(priceOf(exact, devices, model)).toEqual(priceOf(judge, devices, model))
+      const workload = trial % 7 === 0 ? { positions: model.contextLength / 5 } : {}
+      const exact = planExact(devices, model, workload)
+      const judge = planExhaustive(devices, model, workload)
+      expect(priceOf(exact, devices, model, workload)).toEqual(priceOf(judge, devices, model, workload))
       if (!exact.ok) {
         expect(exact).toEqual(judge)
         seen.none++
         continue
       }
       const { head, rounds, windows } = exact.plan
-      expectSound(exact.plan, devices, model)
+      expectSound(exact.plan, devices, model, workload)
       if (windows.length === 1) seen.one++
       else seen.ring++
       if (windows.every(({ device }) => device !== head)) seen.headWithoutLayers++
-      if (planCost(exact.plan, devices, model).devices.some((part) => part.streamedUnits > 0)) seen.streams++
+      const { devices: parts } = planCost(exact.plan, devices, model, workload)
+      if (parts.some(({ streamedUnits }) => streamedUnits > 0)) seen.streams++
       if (rounds > 1) seen.rounds++
       if (windows.some(({ gpuLayers }) => gpuLayers > 0)) seen.gpu++
     }

@@ -20,7 +20,7 @@ import { pinnedRings } from './pinned-rings.ts'
 import { noPlanSentence } from './sentence.ts'
 import { estimateShares } from './share-estimate.ts'
 import { bestShares, type FixedShares, type ShareProblem, type Shares } from './share-search.ts'
-import { alphaNs, decodePass, nsPerMs, xiNs } from './symbols.ts'
+import { alphaNs, decodePass, layerKvBytes, nsPerMs, xiNs } from './symbols.ts'
 import { createTours } from './tours.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
 import { spread } from './windows.ts'
@@ -158,9 +158,10 @@ export function isLower(a: readonly number[], b: readonly number[]): boolean {
 
 function toShareProblem({ devices, model, workload, member, fixed }: Problem): ShareProblem {
   const pass = decodePass(model, workload)
+  const kvBytes = layerKvBytes(model, workload)
   return {
     nLayers: model.nLayers,
-    figures: devices.map((device) => figuresOf(device, model, pass)),
+    figures: devices.map((device) => figuresOf(device, model, pass, kvBytes)),
     hopNs: hopsBetween(devices),
     member: devices.findIndex(({ device }) => device === member),
     fixed,

@@ -11,7 +11,7 @@
  * @module
  */
 import { largestLayerBytes, meanLayerBytes, totalBytes } from './layer-bytes.ts'
-import { outputPieceCount } from './residency.ts'
+import { kvSteps, outputPieceCount } from './residency.ts'
 import type { BytesByType, DeviceId, DeviceProfile, GpuProfile, ModelProfile, Workload } from './types.ts'
 
 export const nsPerMs = 1e6
@@ -88,12 +88,20 @@ export function chunkXiNs(from: DeviceProfile, to: DeviceId): number {
 export const diskNs = (device: DeviceProfile, bytes: number): number =>
   Math.round((bytes / device.diskReadBytesPerSec) * nsPerSec)
 
-/** K and V of one layer at the full context [2(h_k e_k + h_v e_v) n_kv]. */
-export const layerKvBytes = (model: ModelProfile): number => model.kvBytesPerPosition * model.contextLength
+/**
+ * The room that K and V of one layer take from the weights [2(h_k e_k + h_v e_v) n_kv]: of the full context, unless the
+ * workload says how long conversations are; then the steps that are taken by then.
+ */
+export function layerKvBytes(model: ModelProfile, { positions }: Workload = {}): number {
+  const { contextLength, kvBytesPerPosition } = model
+  const step = Math.ceil(contextLength / kvSteps)
+  const held = positions === undefined ? contextLength : (Math.floor(positions / step) + 1) * step
+  return kvBytesPerPosition * Math.min(contextLength, held)
+}
 
-/** One layer's weights and its KV cache at the full context [b' = b + 2(h_k e_k + h_v e_v) n_kv]. */
-export const layerMemoryBytes = (model: ModelProfile, layer: number): number =>
-  totalBytes(model.layerBytes[layer] ?? {}) + layerKvBytes(model)
+/** One layer's weights and its KV cache [b' = b + 2(h_k e_k + h_v e_v) n_kv]. */
+export const layerMemoryBytes = (model: ModelProfile, layer: number, kvBytes = layerKvBytes(model)): number =>
+  totalBytes(model.layerBytes[layer] ?? {}) + kvBytes
 
 /** Output norm and lm_head [b_o]: all of the head that must be in memory while it runs. */
 export const outputMemoryBytes = (model: ModelProfile): number => totalBytes(model.outputBytes)

@@ -145,7 +145,10 @@ export type PlanRequest =
 export type Workload = {
   /** Conversations that decode in one pass: their rows share one read of the weights. 1 when absent. */
   sessions?: number | undefined
-  /** Positions behind the token that is judged; half of the model's `contextLength` when absent. */
+  /**
+   * Positions behind the token that is judged, for which there is KV cache. When absent, half of the model's
+   * `contextLength`, and room for all of it.
+   */
   positions?: number | undefined
   /** Length of the prompt by which TTFT is judged; 256 when absent. */
   promptTokens?: number | undefined

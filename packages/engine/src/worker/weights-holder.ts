@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { sumBytes, type Residency } from '@hearth/halda'
+import { kvSteps, sumBytes, type Residency } from '@hearth/halda'
 import { EngineError } from '../errors.ts'
 import type { Head, Layers } from '../model/layers.ts'
 import type { Activation } from '../protocol.ts'
@@ -48,9 +48,6 @@ export interface WeightsHolder {
 
 /** What is held, and why. */
 type Held = { holding: Holding; budgetBytes: number; need: Need; residency: Residency<Unit> }
-
-/** Room for conversations is made in such parts of what one takes at full length, so that not every page moves weights. */
-const kvSteps = 8
 
 export function createWeightsHolder({ contextLength, ...options }: HolderOptions): WeightsHolder {
   const { model, backend } = options
