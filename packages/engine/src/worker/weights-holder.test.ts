@@ -101,6 +101,31 @@ describe('a device whose machine gives less memory than its budget allows', () =
     expect(await answer(short.holder, 7, 8)).toEqual(expected)
   })
 
+  it('gives pinned layers back also when it is the head that finds no memory', async () => {
+    const rows = [1, 2, 3].map((seed) => Float32Array.from({ length: 64 }, (_, i) => Math.sin(seed + i)))
+    const wordsOf = async ({ head }: WeightsHolder) => {
+      const words: number[] = []
+      await head!.logits(rows, (logits) => void words.push(logits.argmax()))
+      return words
+    }
+    const roomy = await deviceWith(roomyBytes)
+    await roomy.holder.hold(everything, roomyBytes, () => {}, never)
+
+    const { backend, holder } = await deviceWith(2_000_000)
+    await holder.hold(everything, 2_000_000, () => {}, never)
+    const layersBefore = holder.streaming()?.layers ?? 0
+    // Somebody else takes what is left, to the last line of 64 bytes.
+    for (let byteLength = 2 ** 20; byteLength >= 64;) {
+      try {
+        backend.region(byteLength)
+      } catch {
+        byteLength /= 2
+      }
+    }
+    expect(await wordsOf(holder)).toEqual(await wordsOf(roomy.holder))
+    expect(holder.streaming()!.layers).toBeGreaterThan(layersBefore)
+  })
+
   it('pins in the room of a long conversation until it comes, and then no more before the next plan', async () => {
     const { holder, backend } = await deviceWith(roomyBytes)
     // A conversation at full length takes 524 kB of it.

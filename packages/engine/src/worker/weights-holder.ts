@@ -141,16 +141,23 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
     const moreBufferBytes = Math.max(0, sum(({ hidden }) => hidden.byteLength) - layers.bufferBytes())
     const kvBytes = layers.kvBytes() + sum((a) => layers.kvGrowth(a, count))
     await makeRoomFor(kvBytes, moreBufferBytes)
-    for (;;) {
+    return onLess(async () => {
       const startMs = performance.now()
       const waitedMs = () => stream.stats()?.waitedMs ?? 0
       const waitedBeforeMs = waitedMs()
+      const out = await layers.run(group, count)
+      const computeMs = performance.now() - startMs - (waitedMs() - waitedBeforeMs)
+      // Rows of several conversations are computed one by one.
+      if (group.length === 1) promptChunk.noteRun(group[0]!.rows, count, computeMs)
+      return out
+    })
+  }
+
+  /** Again with less pinned, while the machine refuses memory and there is something to give back. */
+  async function onLess<T>(step: () => Promise<T>): Promise<T> {
+    for (;;) {
       try {
-        const out = await layers.run(group, count)
-        const computeMs = performance.now() - startMs - (waitedMs() - waitedBeforeMs)
-        // Rows of several conversations are computed one by one.
-        if (group.length === 1) promptChunk.noteRun(group[0]!.rows, count, computeMs)
-        return out
+        return await step()
       } catch (thrown) {
         const less = isOutOfMemory(thrown) && held ? withHalfPinned(held, backend.memoryBytes()) : null
         if (!less) throw thrown
@@ -166,8 +173,8 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
   }
 
   const head: Head = {
-    embed: (tokens) => inTurn(() => (part.head() ?? notHead()).embed(tokens)),
-    logits: (rows, use) => inTurn(() => (part.head() ?? notHead()).logits(rows, use)),
+    embed: (tokens) => inTurn(() => onLess(async () => (part.head() ?? notHead()).embed(tokens))),
+    logits: (rows, use) => inTurn(() => onLess(async () => (part.head() ?? notHead()).logits(rows, use))),
   }
 
   return {
