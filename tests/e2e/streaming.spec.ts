@@ -131,6 +131,8 @@ test('budgets that move up and down change no word of 200, and no memory is lost
   try {
     await setBudgets([roomyBytes, roomyBytes])
     await cluster.choose(model)
+    // A prompt's last row is rounded otherwise among the rows before it than alone, where those are remembered.
+    await ask()
     const judge = await ask()
     expect(judge.stats.outputTokens).toBe(200)
     const before = await memory()
