@@ -8,7 +8,6 @@ import type { DeviceId } from '@hearth/halda'
 import type { Backend } from '../backend/backend.ts'
 import { EngineError, toEngineError } from '../errors.ts'
 import type {
-  Activation,
   ChatEvent,
   ChatRequest,
   ControlMessage,
@@ -18,14 +17,14 @@ import type {
   RoomView,
 } from '../protocol.ts'
 import type { Link } from '../ring/link.ts'
-import { joinRing, type Ring } from '../ring/ring.ts'
+import type { Ring } from '../ring/ring.ts'
 import type { ShardReader } from '../store/shard-reader.ts'
 import type { Dtype } from '../wire.ts'
-import { createChatService, type ChatService } from './chat-service.ts'
+import type { ChatService } from './chat-service.ts'
 import { checkProfile, openModel, type ModelPlace } from './open-model.ts'
 import { createOwnQuestions, problemOf } from './own-questions.ts'
-import { holdingOf, notReady, ringDevices, successorsOf } from './plan-part.ts'
-import { createSpeech } from './speech.ts'
+import { holdingOf, ringDevices, successorsOf } from './plan-part.ts'
+import { createRingPart } from './ring-part.ts'
 import { throttled } from './throttle.ts'
 import { createWeightsHolder, type WeightsHolder } from './weights-holder.ts'
 
@@ -233,54 +232,24 @@ export function createDevice(options: DeviceOptions): Device {
 
   // ── the ring ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  function join(mine: Part, { layers, head, model }: WeightsHolder): void {
-    const { numbered, choice } = mine
-    const { plan } = numbered
-    if (!ringDevices(plan).has(me)) return
-    const timedRun: typeof layers.run = async (group, count) => {
-      const startMs = performance.now()
-      const out = await layers.run(group, count)
-      const [{ rows, position }] = group as [Activation]
-      const isAlike = group.length === 1 && rows === 1 && holder?.streaming() === null
-      if (isAlike) onran?.({ layers: count, position, ms: performance.now() - startMs })
-      return out
-    }
-    const ring = joinRing({
+  function join(mine: Part, held: WeightsHolder): void {
+    const { choice, numbered } = mine
+    if (!ringDevices(numbered.plan).has(me)) return
+    const { ring, chats } = createRingPart({
       me,
-      numbered,
-      dim: model.config.dim,
       dtype,
-      layers: { ...layers, run: timedRun },
+      choice,
+      numbered,
+      held,
       linkTo: (device) => links.get(device),
-      onfailed(session, error) {
-        if (plan.head === me) ring.fail(error, session)
-        else
-          sendControl(plan.head, {
-            type: 'session-failed',
-            session,
-            code: error.code,
-            message: error.message,
-          })
-      },
+      room: () => room,
+      sendControl,
+      onchat,
+      onran,
+      onhead,
     })
     mine.ring = ring
-    if (!head) return
-    mine.chats = createChatService({
-      ring,
-      head,
-      speech: createSpeech(model.header),
-      contextLength: choice.profile.contextLength,
-      send: (to, event) => (to === me ? onchat(event) : sendControl(to, event)),
-      release(session) {
-        layers.release(session)
-        for (const device of ringDevices(plan))
-          if (device !== me) sendControl(device, { type: 'release', session })
-      },
-      waitsFor: () => notReady(numbered, room),
-      onhead(ms) {
-        if (holder?.streaming() === null) onhead?.(ms)
-      },
-    })
+    mine.chats = chats
   }
 
   function dropLink(peer: DeviceId): void {
