@@ -48,8 +48,10 @@ export interface Room {
   /**
    * Measures behind a short conversation that fills the slots. Where the browsers are capped, they keep what they hold
    * meanwhile and next to no page cache, so that what streams comes from the disk.
+   *
+   * @param prepare what else takes memory for good, before they are capped
    */
-  capped<T>(disk: DiskCap, measure: () => Promise<T>): Promise<T>
+  capped<T>(disk: DiskCap, measure: () => Promise<T>, prepare?: () => Promise<void>): Promise<T>
   /** One conversation, always the same, begun anew, {@link Room.capped}. */
   answer(maxTokens: number, disk?: DiskCap, timer?: TimerTab): Promise<AnswerFigures>
 }
@@ -73,9 +75,14 @@ export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Pro
   const setCaps = (of: (group: ControlGroup) => number) => {
     for (const group of cluster.groups) group.limit({ memoryBytes: of(group) })
   }
-  async function capped<T>(disk: DiskCap, measure: () => Promise<T>): Promise<T> {
+  async function capped<T>(
+    disk: DiskCap,
+    measure: () => Promise<T>,
+    prepare?: () => Promise<void>,
+  ): Promise<T> {
     // In the conversation of `answer`, so that its KV cache takes the place of that one's and not more memory.
     await cluster.chat(0, chat, [{ role: 'user', content: warmUp }], { maxTokens: 2 })
+    await prepare?.()
     const streamedBytes = (await cluster.figures()).map(({ streamedLayerBytes }) => streamedLayerBytes)
     const diskBytesPerSec = typeof disk === 'number' ? disk : disk(Math.max(...streamedBytes))
     for (const group of cluster.groups) {

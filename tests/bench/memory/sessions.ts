@@ -58,9 +58,14 @@ export function measureSessions(
       for (const k of rounds) {
         await room.choose(k)
         for (const count of conversations) {
-          const chats = await beginChats(room, count)
-          const answered = await room.capped(diskBytesPerSec, () => answerAtOnce(room, chats, genTokens))
-          const { texts, ...figures } = answered
+          const chats = Array.from({ length: count }, (_, i): Chat => {
+            return { tab: i % tabs, chat: `at-once-bench-${asked++}` }
+          })
+          const { texts, ...figures } = await room.capped(
+            diskBytesPerSec,
+            () => answerAtOnce(room, chats, genTokens),
+            () => readPrompts(room, chats),
+          )
           const sameText = texts.every((text) => text === pinned!.text)
           const row = { tabs, rounds: k, conversations: count, diskBytesPerSec, ...figures, sameText }
           rows.push(row)
@@ -74,13 +79,9 @@ export function measureSessions(
 
 type Chat = { tab: number; chat: string }
 
-/** So many conversations, from the tabs in turn, with their prompts read. */
-async function beginChats({ cluster }: Room, count: number): Promise<Chat[]> {
-  const chats = Array.from({ length: count }, (_, i) => {
-    return { tab: i % cluster.pages.length, chat: `at-once-bench-${asked++}` }
-  })
+/** One after the other; eight are kept, and none older than these is needed. */
+async function readPrompts({ cluster }: Room, chats: readonly Chat[]): Promise<void> {
   for (const { tab, chat } of chats) await cluster.chat(tab, chat, messages, { maxTokens: 1 })
-  return chats
 }
 
 async function answerAtOnce({ cluster }: Room, chats: readonly Chat[], maxTokens: number) {
