@@ -28,7 +28,18 @@ export function haldaText({ solver, rivals, predicted, rounds }: HaldaReport): s
 
 const solverTable = (rows: readonly SolverTime[]): string =>
   table(
-    ['devices', 'layers', 'memory', 'processor ms, median', 'slowest', 'elapsed ms, median', 'slowest', 'k'],
+    [
+      'devices',
+      'layers',
+      'memory',
+      'processor ms, median',
+      'slowest',
+      'elapsed ms, median',
+      'slowest',
+      'later, median',
+      'slowest',
+      'k',
+    ],
     rows.map((row) => [
       row.devices,
       row.layers,
@@ -37,6 +48,8 @@ const solverTable = (rows: readonly SolverTime[]): string =>
       figure(row.processorMs.most),
       figure(row.elapsedMs.median),
       figure(row.elapsedMs.most),
+      figure(row.laterElapsedMs.median),
+      figure(row.laterElapsedMs.most),
       row.mostRounds,
     ]),
   )

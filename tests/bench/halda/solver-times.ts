@@ -16,6 +16,8 @@ export type SolverTime = {
   memory: 'plenty' | 'short'
   processorMs: { median: number; most: number }
   elapsedMs: { median: number; most: number }
+  /** Where the process has planned before. */
+  laterElapsedMs: { median: number; most: number }
   /** Largest k of the plans. */
   mostRounds: number
 }
@@ -43,6 +45,7 @@ export async function timeSolver(log: (line: string) => void): Promise<SolverTim
         memory,
         processorMs: spreadOf(searches.map((each) => each.processorMs)),
         elapsedMs: spreadOf(searches.map((each) => each.elapsedMs)),
+        laterElapsedMs: spreadOf(searches.map((each) => each.laterElapsedMs)),
         mostRounds: Math.max(...searches.map(({ rounds }) => rounds ?? 1)),
       }
       log(
