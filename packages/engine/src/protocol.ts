@@ -109,6 +109,7 @@ const ModelProfileSchema = v.object({
   tiedOutput: v.boolean(),
   kvBytesPerPosition: Count,
   contextLength: v.pipe(Count, v.minValue(1)),
+  bufferBytes: v.optional(Count),
 })
 
 const PlanSchema = v.object({

@@ -118,7 +118,10 @@ export function checkModel(model: unknown): string | null {
       ? null
       : `tiedOutput ${found(model['tiedOutput'])}, not a yes or no`) ??
     checkNumber('kvBytesPerPosition', model['kvBytesPerPosition'], whole('bytes', 0, 2 ** 24)) ??
-    checkNumber('contextLength', model['contextLength'], whole('positions', 1, 2 ** 24))
+    checkNumber('contextLength', model['contextLength'], whole('positions', 1, 2 ** 24)) ??
+    (model['bufferBytes'] === undefined
+      ? null
+      : checkNumber('bufferBytes', model['bufferBytes'], whole('bytes', 0, maxBytes)))
   return problem && `The profile of ${name} cannot be used: ${problem}.`
 }
 

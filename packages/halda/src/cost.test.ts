@@ -3,7 +3,7 @@ import { planCost } from './cost.ts'
 import { readExample } from './example.fixture.ts'
 import {
   alphaNs,
-  bufferBytes,
+  defaultBufferBytes as bufferBytes,
   embeddingMemoryBytes,
   gpuLayerNs,
   headMemoryBytes,

@@ -110,7 +110,7 @@ export function createPricer(
       const gpuLayers = own.reduce((sum, window) => sum + window.gpuLayers, 0)
       const cpuLayers = layers - gpuLayers
       const hasPart = layers > 0 || isHead
-      const fixedBytes = hasPart ? bufferBytes + cpuLayers * kvBytes : 0
+      const fixedBytes = hasPart ? bufferBytes(model) + cpuLayers * kvBytes : 0
       const { windowBytes } = lookUp(profile.device).figures
       let unitsBytes = isHead ? outputBytes : 0
       let mostBytes = 0

@@ -151,7 +151,7 @@ function memoryAdvice(
   tpotMs: number,
 ): string | null {
   const memoryBytes =
-    bufferBytes +
+    bufferBytes(model) +
     part.layers * (largestLayerBytes(model) + layerKvBytes(model, workload)) +
     (isHead ? headMemoryBytes(model) : 0)
   const roomier = devices.map((each) => (each.device === part.device ? { ...each, memoryBytes } : each))

@@ -59,7 +59,7 @@ export function figuresOf(device: DeviceProfile, model: ModelProfile, pass: Pass
     kappaNs: kappaNs(device, model, pass),
     layerReadNs: diskNs(device, totalBytes(meanLayerBytes(model))),
     outputReadNs: diskNs(device, outputBytes),
-    roomBytes: device.memoryBytes - bufferBytes,
+    roomBytes: device.memoryBytes - bufferBytes(model),
     kvBytes,
     windowBytes: most,
     largestLayerBytes: largestLayerBytes(model),

@@ -55,7 +55,7 @@ export function randomDevices(
     const q4 = between(random, 1e9, 20e9)
     return {
       device,
-      memoryBytes: Math.round(bufferBytes + whole * plenty * between(random, 0.2, 1.8)),
+      memoryBytes: Math.round(bufferBytes(model) + whole * plenty * between(random, 0.2, 1.8)),
       weightBytesPerSec: random() < 0.2 ? { Q4_K: q4 } : { Q4_K: q4, Q6_K: q4 * between(random, 0.6, 1.2) },
       diskReadBytesPerSec: 10 ** between(random, 8.3, 9.7),
       hopMs: Object.fromEntries(

@@ -21,7 +21,7 @@ export function noPlanSentence(devices: readonly DeviceProfile[], model: ModelPr
 
   const twoLayers = 2 * largestLayerBytes(model)
   const kv = layerKvBytes(model) * model.nLayers
-  const offers = devices.map(({ memoryBytes }) => Math.max(0, memoryBytes - bufferBytes))
+  const offers = devices.map(({ memoryBytes }) => Math.max(0, memoryBytes - bufferBytes(model)))
   const largest = Math.max(...offers)
   const here =
     devices.length === 1

@@ -113,7 +113,8 @@ function stepsOf(
       const byteLength = outputMemoryBytes(model) / pieces
       for (let piece = 0; piece < pieces; piece++) units.push({ unit: model.nLayers + piece, byteLength })
     }
-    const budgetBytes = profile.memoryBytes - bufferBytes - layers.length * layerKvBytes(model, workload)
+    const budgetBytes =
+      profile.memoryBytes - bufferBytes(model) - layers.length * layerKvBytes(model, workload)
     const residency = chooseResidency(units, budgetBytes)
     if (residency === null) return null
     streamed.set(device, new Set(residency.streamed.map(({ unit }) => unit)))

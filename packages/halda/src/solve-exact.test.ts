@@ -5,7 +5,7 @@ import { createRandom, randomDevices, randomModel, shuffled, withGpus } from './
 import { totalBytes } from './layer-bytes.ts'
 import { planByMemory, planEqual, planSingle } from './solve-baseline.ts'
 import { planExact, planWith } from './solve-exact.ts'
-import { bufferBytes, layerKvBytes } from './symbols.ts'
+import { defaultBufferBytes as bufferBytes, layerKvBytes } from './symbols.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
 
 const tpotOf = (result: PlanResult): number => (result.ok ? result.plan.predictedTpotMs : Infinity)

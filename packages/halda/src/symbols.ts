@@ -17,8 +17,11 @@ import type { BytesByType, DeviceId, DeviceProfile, GpuProfile, ModelProfile, Wo
 export const nsPerMs = 1e6
 const nsPerSec = 1e9
 
-/** Scratch of the forward pass, staging of a frame and the WASM module itself, the same on every device [c^cpu]. */
-export const bufferBytes = 16 * 2 ** 20
+/** Of a model whose profile does not say. */
+export const defaultBufferBytes = 16 * 2 ** 20
+
+/** What every device that has a part takes beside weights and KV cache [c^cpu]. */
+export const bufferBytes = (model: ModelProfile): number => model.bufferBytes ?? defaultBufferBytes
 
 /** A pass of rows through the model: `rows` of them, each with so many positions behind it. */
 export type Pass = { rows: number; positions: number }

@@ -96,6 +96,8 @@ export type ModelProfile = {
   kvBytesPerPosition: number
   /** Positions the KV cache must hold [n_kv]. */
   contextLength: number
+  /** Scratch of the forward pass, on every device that has a part [c^cpu]; 16 MiB when absent. */
+  bufferBytes?: number | undefined
 }
 
 /** Consecutive layers that one device runs before it hands the hidden state on [w_m]. */

@@ -40,6 +40,10 @@ export type LoadedLayer = {
   down: Product[]
 }
 
+/** What {@link createForwardPass} takes for each row. */
+export const rowScratchBytes = ({ dim, nHeads, nKvHeads, headDim, ffnDim }: ModelConfig): number =>
+  4 * (2 * dim + 2 * (nHeads + nKvHeads) * headDim + 2 * ffnDim)
+
 /** @throws EngineError 'out-of-memory' when there is no room for the scratch of `maxRows` rows */
 export function createForwardPass(backend: Backend, config: ModelConfig, maxRows: number): ForwardPass {
   const { dim, nHeads, nKvHeads, headDim, ffnDim, rmsEps, ropePairs: pairs } = config

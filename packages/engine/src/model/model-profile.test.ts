@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { createReferenceBackend } from '../backend/reference.ts'
 import { readHeader } from '../gguf/header.ts'
 import { rowBytes } from '../gguf/quant.ts'
 import { shardsOf } from '../gguf/shards.ts'
 import { bytesSource } from '../testing/bytes-source.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
 import type { ModelConfig } from './config.ts'
+import { createLayers } from './layers-cpu.ts'
 import { modelProfile } from './model-profile.ts'
 
 const config: ModelConfig = {
@@ -37,6 +39,18 @@ const embedding = q8(64, 288)
 const norm = 64 * 4
 
 describe('what the planner is told of a model', () => {
+  it('counts what a device takes besides weights and KV cache, and little more', async () => {
+    const wide = { ...config, dim: 1024, nHeads: 16, nKvHeads: 4, headDim: 64, ffnDim: 4096 }
+    const header = await readHeader(bytesSource(tinyModel({ type: 'Q8_0' })))
+    const { bufferBytes = 0 } = modelProfile(wide, shardsOf(header, packing))
+    const backend = await createReferenceBackend()
+    const layers = createLayers(backend, wide)
+    const takenBytes = backend.memoryBytes() + layers.bufferBytes()
+    expect(bufferBytes).toBeGreaterThan(takenBytes)
+    expect(bufferBytes).toBeLessThan(takenBytes + 2 ** 21)
+    layers.free()
+  })
+
   it('counts the bytes of each layer by weight type', async () => {
     const layer = { Q8_0: q8(64, 64) * 2 + q8(64, 32) * 2 + q8(64, 128) * 2 + q8(128, 64), F32: 2 * norm }
     expect((await profileOf(true)).layerBytes).toEqual([layer, layer])

@@ -74,7 +74,7 @@ export function toPaperProblem(devices: readonly DeviceProfile[], model: ModelPr
       xiMs: device.defaultHopMs,
       ramBytes: device.memoryBytes,
       gpuBytes: 0,
-      cpuBufferBytes: bufferBytes,
+      cpuBufferBytes: bufferBytes(model),
       gpuBufferBytes: 0,
       diskBytesPerSec: device.diskReadBytesPerSec,
     })),
