@@ -105,15 +105,18 @@ export function layersBytes({ windowBytes }: Figures, cpuLayers: number, visits:
   return larger * (windowBytes[layers + 1] ?? 0) + (visits - larger) * (windowBytes[layers] ?? 0)
 }
 
-/** Layers that stay in memory in one window, wherever it lies; -1 when not even none do. */
+/**
+ * Layers that stay in memory in one window; -1 when not even none do.
+ *
+ * @param windowBytes by layers; what a window takes at most, and so wherever it lies, unless given
+ */
 export function pinnedLayers(
-  { windowBytes, roomBytes, kvBytes, outputBytes }: Figures,
+  { roomBytes, kvBytes, outputBytes, ...figures }: Figures,
   isHead: boolean,
+  windowBytes = figures.windowBytes,
 ): number {
   const forLayers = roomBytes - (isHead ? outputBytes : 0)
-  let layers = windowBytes.length - 1
-  while (layers >= 0 && (windowBytes[layers] ?? 0) + layers * kvBytes > forLayers) layers--
-  return layers
+  return windowBytes.findLastIndex((bytes, layers) => bytes + layers * kvBytes <= forLayers)
 }
 
 /** No fewer units stream, however small they are. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { runningSum, windowBytes } from './layer-bytes.ts'
-import type { Figures } from './part.ts'
+import { pinnedLayers, type Figures } from './part.ts'
 import { everyOrder } from './ring-order.ts'
 import { bestRing, type RingProblem } from './ring-search.ts'
 import { pinnedPairs, type ShareProblem, type Shares } from './share-search.ts'
@@ -24,9 +24,10 @@ export type PinnedProblem = {
 export function pinnedRings(problem: PinnedProblem, belowNs: number): Shares[] {
   const { model, shares, tours } = problem
   const rings = toRingProblem(problem)
-  const pairs = pinnedPairs(shares, tours, mostPinned(model), belowNs).toSorted(
-    (a, b) => a.leastNs - b.leastNs,
-  )
+  // Of the model's layers, as many as the smallest windows of their length fill.
+  const { least } = windowBytes(model)
+  const mostLayers = (figures: Figures, isHead: boolean) => pinnedLayers(figures, isHead, least)
+  const pairs = pinnedPairs(shares, tours, mostLayers, belowNs).toSorted((a, b) => a.leastNs - b.leastNs)
   let notAboveNs = belowNs - 1
   let found: Shares[] = []
   for (const head of new Set(pairs.map((pair) => pair.head))) {
@@ -39,15 +40,6 @@ export function pinnedRings(problem: PinnedProblem, belowNs: number): Shares[] {
     found.push({ head, rounds: 1, parts: ring.windows.map((window) => ({ ...window, gpuLayers: 0 })) })
   }
   return found
-}
-
-/** Of the model's layers, as many as the smallest windows of their length fill; -1 when not even none. */
-function mostPinned(model: ModelProfile) {
-  const { least } = windowBytes(model)
-  return ({ roomBytes, kvBytes, outputBytes }: Figures, isHead: boolean): number => {
-    const forLayers = roomBytes - (isHead ? outputBytes : 0)
-    return least.findLastIndex((bytes, layers) => bytes + layers * kvBytes <= forLayers)
-  }
 }
 
 function toRingProblem({ model, shares }: PinnedProblem): RingProblem {

@@ -85,7 +85,7 @@ type MostLayers = (device: Figures, isHead: boolean) => number
 
 /** What takes least in one round if all layers stay in memory wherever windows lie; Infinity where they cannot. */
 function pinnedTpotNs(problem: ShareProblem, tours: Tours): number {
-  const bound = pinnedBound(problem, pinnedLayers)
+  const bound = pinnedBound(problem, (figures, isHead) => pinnedLayers(figures, isHead))
   let tpotNs = Infinity
   for (const { set, leastNs } of candidates(problem, tours, 1, bound, Infinity)) {
     if (leastNs >= tpotNs) break
