@@ -125,6 +125,11 @@ function twiceHigh(v: v128): v128 {
   return v128.shuffle<i16>(v, v, 4, 4, 5, 5, 6, 6, 7, 7)
 }
 
+/** Sums of four rows, as the variant has them: an i32 per row. */
+export function total(sums: v128): v128 {
+  return shortSums ? i32x4.extadd_pairwise_i16x8_s(sums) : sums
+}
+
 /** Sums of rows 0–3, as the variant has them, times the first four of eight i16 scales: an i32 per row. */
 export function scaledLow(sums: v128, scales: v128): v128 {
   if (shortSums) return i32x4.dot_i16x8_s(sums, twiceLow(scales))

@@ -10,7 +10,7 @@
 // The weights stay unsigned; what is subtracted from each is subtracted once, times the sum of x over the block.
 
 import { Activations } from './activations'
-import { f16At, f16High, f16Low, madd, relaxed, scaledHigh, scaledLow, shortSums } from './lanes'
+import { f16At, f16High, f16Low, madd, relaxed, scaledHigh, scaledLow, shortSums, total } from './lanes'
 
 export const Q4_0_BYTES: usize = 144
 export const Q4_K_BYTES: usize = 1184
@@ -115,7 +115,10 @@ function highX(x: usize): v128 {
   return v128.load32_splat(x, HALF_X)
 }
 
-/** Adds four rows' weights of a step times x: `low` for the low nibbles, `high` for the high ones. */
+/**
+ * Adds four rows' weights of a step times x: `low` for the low nibbles, `high` for the high ones. A block's eight sums of two
+ * products up to 15 · 127 stay below 2^15.
+ */
 function step(sum: v128, w: v128, low: v128, high: v128, x: usize, nibbles: v128): v128 {
   if (!relaxed) return stepShorts(sum, w, low, high, x, nibbles)
   const w0 = v128.and(w, nibbles)
@@ -135,11 +138,6 @@ function stepShorts(sum: v128, w: v128, low: v128, high: v128, x: usize, nibbles
   const s2 = i32x4.dot_i16x8_s(v128.and(i16x8.shr_u(w, 8), nibbles), v128.load32_splat(x, 4))
   const s3 = i32x4.dot_i16x8_s(i16x8.shr_u(w, 12), v128.load32_splat(x, HALF_X + 4))
   return i32x4.add(i32x4.add(sum, i32x4.add(s0, s1)), i32x4.add(s2, s3))
-}
-
-/** An i32 per row. A block's eight sums of two products up to 15 · 127 stay below 2^15. */
-function total(sum: v128): v128 {
-  return shortSums ? i32x4.extadd_pairwise_i16x8_s(sum) : sum
 }
 
 /**

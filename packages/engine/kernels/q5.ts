@@ -22,6 +22,7 @@ import {
   scaledHigh,
   scaledLow,
   shortSums,
+  total,
 } from './lanes'
 
 export const Q5_0_BYTES: usize = 176
@@ -153,11 +154,6 @@ function step(sum: v128, w: v128, x: usize): v128 {
   const xs = v128.load32_splat(x)
   if (shortSums) return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(xs, w))
   return i32x4.relaxed_dot_i8x16_i7x16_add_s(xs, w, sum)
-}
-
-/** An i32 per row. */
-function total(sum: v128): v128 {
-  return shortSums ? i32x4.extadd_pairwise_i16x8_s(sum) : sum
 }
 
 /** Unpacks columns [block · 32, (block + count) · 32) for the tiles: 16…47, as bytes or 16-bit integers. */

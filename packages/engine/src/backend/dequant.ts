@@ -71,31 +71,29 @@ const q5_0: DequantizeBlock = (source, at, out, to) => {
  * { half d, dmin; uint8 scales[12]; uint8 qs[128] }: eight sub-blocks of 32 weights, each with a 6-bit scale and a
  * 6-bit min; weight = d · scale · q − dmin · min. Every 32 bytes of qs hold two sub-blocks: low nibbles, high nibbles.
  */
-const q4_k: DequantizeBlock = (source, at, out, to) => {
-  const d = half(source, at)
-  const dmin = half(source, at + 2)
-  for (let sub = 0; sub < 8; sub++) {
-    const { scale, min } = scaleAndMin(source, at + 4, sub)
-    const qs = at + 16 + (sub >> 1) * 32
-    const shift = (sub & 1) * 4
-    for (let i = 0; i < 32; i++) {
-      const q = (source.getUint8(qs + i) >> shift) & 15
-      out[to + sub * 32 + i] = d * scale * q - dmin * min
-    }
-  }
-}
+const q4_k: DequantizeBlock = (source, at, out, to) => withMinima(source, at, out, to, at + 16, () => 0)
 
 /** { half d, dmin; uint8 scales[12]; uint8 qh[32]; uint8 qs[128] }: as Q4_K; bit j of qh[i] is the fifth of sub-block j's weight i */
-const q5_k: DequantizeBlock = (source, at, out, to) => {
+const q5_k: DequantizeBlock = (source, at, out, to) =>
+  withMinima(source, at, out, to, at + 48, (sub, i) => (source.getUint8(at + 16 + i) >> sub) & 1)
+
+/** Q4_K and Q5_K. @param fifthOf the fifth bit of a sub-block's weight i */
+function withMinima(
+  source: DataView,
+  at: number,
+  out: Float32Array,
+  to: number,
+  quants: number,
+  fifthOf: (sub: number, i: number) => number,
+): void {
   const d = half(source, at)
   const dmin = half(source, at + 2)
   for (let sub = 0; sub < 8; sub++) {
     const { scale, min } = scaleAndMin(source, at + 4, sub)
-    const qs = at + 48 + (sub >> 1) * 32
+    const qs = quants + (sub >> 1) * 32
     const shift = (sub & 1) * 4
     for (let i = 0; i < 32; i++) {
-      const fifth = (source.getUint8(at + 16 + i) >> sub) & 1
-      const q = ((source.getUint8(qs + i) >> shift) & 15) | (fifth << 4)
+      const q = ((source.getUint8(qs + i) >> shift) & 15) | (fifthOf(sub, i) << 4)
       out[to + sub * 32 + i] = d * scale * q - dmin * min
     }
   }
