@@ -48,17 +48,35 @@ export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize)
 
 /** out (groups · 8) = W · x */
 export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize): void {
+  dotWithMinima(weights, groups, a, out, 128, false)
+}
+
+/** out (groups · 8) = W · x */
+export function dotQ5_K(weights: usize, groups: i32, a: Activations, out: usize): void {
+  dotWithMinima(weights, groups, a, out, 160, true)
+}
+
+/** Q4_K and Q5_K: eight blocks of so many bytes behind 160 bytes of scales and minima. */
+function dotWithMinima(
+  weights: usize,
+  groups: i32,
+  a: Activations,
+  out: usize,
+  blockBytes: usize,
+  isFive: bool,
+): void {
   const blocks = <usize>(a.cols >> 5)
   let p = weights
   for (let g = 0; g < groups; g++) {
     memory.fill(out, 0, 32)
     for (let b: usize = 0; b < blocks; b++) {
       const x = a.shorts + (b << 6)
-      const inSuper = b & 7
+      const block = p + 160 + (b & 7) * blockBytes
       for (let row: usize = 0; row < 8; row += 2) {
-        addWithMinima(out, row, nibbles(p + 160 + inSuper * 128 + row * 4, x, 0), p, a, b)
+        const at = block + row * 4
+        addWithMinima(out, row, isFive ? fiveBits(at, x, 0) : nibbles(at, x, 0), p, a, b)
       }
-      if (inSuper == 7) p += 1184
+      if ((b & 7) == 7) p += 160 + 8 * blockBytes
     }
     out += 32
   }
@@ -111,24 +129,6 @@ export function dotQ5_0(weights: usize, groups: i32, a: Activations, out: usize)
         addPair(out, row, fiveBits(p + 16 + row * 4, x, start), scale * f16At(d), scale * f16At(d + 2))
       }
       p += 176
-    }
-    out += 32
-  }
-}
-
-/** out (groups · 8) = W · x */
-export function dotQ5_K(weights: usize, groups: i32, a: Activations, out: usize): void {
-  const blocks = <usize>(a.cols >> 5)
-  let p = weights
-  for (let g = 0; g < groups; g++) {
-    memory.fill(out, 0, 32)
-    for (let b: usize = 0; b < blocks; b++) {
-      const x = a.shorts + (b << 6)
-      const inSuper = b & 7
-      for (let row: usize = 0; row < 8; row += 2) {
-        addWithMinima(out, row, fiveBits(p + 160 + inSuper * 160 + row * 4, x, 0), p, a, b)
-      }
-      if (inSuper == 7) p += 1440
     }
     out += 32
   }
