@@ -27,6 +27,14 @@ export const chromiumArgs = [
   '--disable-features=WebRtcHideLocalIpsWithMdns',
 ]
 
+/** WebGPU without a GPU: SwiftShader, which computes on the processor. It needs a page from a secure origin. */
+export const gpuArgs = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-vulkan=swiftshader',
+]
+
 /**
  * Path of a Chromium that runs here. Looks at CHROMIUM_PATH, Playwright's download and the usual places; then tries
  * Playwright's installer, then apt where we may use it.

@@ -16,6 +16,9 @@ const isolation = {
 const serverPaths = ['/ws', '/models', '/health', '/stats']
 const signalServer = 'http://localhost:8787'
 
+/** onnxruntime-web, script and WebAssembly, as its files are named. */
+const gpuRuntime = '**/ort[.-]*'
+
 /** Copies the icons. The models beside them are gigabytes, perhaps, and the server has them already. */
 function publicFilesButModels(): Plugin {
   return {
@@ -63,6 +66,15 @@ export default defineConfig({
       includeManifestIcons: false,
       workbox: {
         globPatterns: ['**/*.{html,js,css,svg,png,wasm,webmanifest}'],
+        // 17 or 27 MB that a phone without a GPU never needs: kept when they were fetched for the first time.
+        globIgnores: [gpuRuntime],
+        runtimeCaching: [
+          {
+            urlPattern: /\/assets\/ort[.-]/,
+            handler: 'CacheFirst',
+            options: { cacheName: 'gpu-runtime', expiration: { maxEntries: 2 } },
+          },
+        ],
         navigateFallback: '/index.html',
         navigateFallbackDenylist: serverPaths.map((path) => new RegExp(`^${path}(/|$)`)),
         // The shell and the kernels are some hundred kilobytes; a file beyond this was not meant for every phone.
@@ -78,8 +90,9 @@ export default defineConfig({
     // WebAssembly is fetched, so that it compiles while it streams; a data: URL would not.
     assetsInlineLimit: 0,
   },
-  // In development, vite looks for what to prepare in the page; the workers' imports would come as a surprise to it.
+  // onnxruntime-web finds its WebAssembly beside itself. In development, vite looks for what to prepare in the page; the workers' imports would come as a surprise to it.
   optimizeDeps: {
+    exclude: ['onnxruntime-web'],
     entries: [
       'index.html',
       '../../packages/engine/src/worker/main.ts',

@@ -29,6 +29,8 @@ export const errorCodes = [
   'kv-lost',
   'context-full',
   'out-of-memory',
+  'gpu-refused',
+  'gpu-lost',
   'aborted',
   'bug',
 ] as const
