@@ -6,14 +6,14 @@
 import type { KvCache } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
 
-export interface KvCaches {
+export interface KvCaches<Cache extends KvCache> {
   /**
    * The cache of a session in a layer, with room for positions up to position + rows.
    *
    * @throws EngineError 'kv-lost' when it holds fewer than `position` positions; 'out-of-memory' when it cannot grow.
    *   Either way it holds what it held.
    */
-  open(session: number, layer: number, position: number, rows: number): KvCache
+  open(session: number, layer: number, position: number, rows: number): Cache
   /** Says that these layers now hold exactly [0, positions). */
   commit(session: number, layers: readonly number[], positions: number): void
   /** Frees the caches of a session, or all of them. */
@@ -25,13 +25,13 @@ export interface KvCaches {
   bytesFor(positions: number): number
 }
 
-type Entry = { cache: KvCache; positions: number }
+type Entry<Cache> = { cache: Cache; positions: number }
 
-export function createKvCaches(create: () => KvCache): KvCaches {
-  const sessions = new Map<number, Map<number, Entry>>()
+export function createKvCaches<Cache extends KvCache>(create: () => Cache): KvCaches<Cache> {
+  const sessions = new Map<number, Map<number, Entry<Cache>>>()
 
-  function entryOf(session: number, layer: number): Entry {
-    const entries = sessions.get(session) ?? new Map<number, Entry>()
+  function entryOf(session: number, layer: number): Entry<Cache> {
+    const entries = sessions.get(session) ?? new Map<number, Entry<Cache>>()
     sessions.set(session, entries)
     const entry = entries.get(layer) ?? { cache: create(), positions: 0 }
     entries.set(layer, entry)

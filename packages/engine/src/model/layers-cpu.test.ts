@@ -14,12 +14,19 @@ import { createLayers } from './layers-cpu.ts'
 import { runAlone } from './layers.ts'
 import { layersBehaviour, layersContract } from './layers.contract.ts'
 
-layersBehaviour('layers over the reference', referenceLayers)
+describe('layers over the reference', () => {
+  for (const { title, run } of layersBehaviour) test(title, () => run(referenceLayers))
+})
 
-layersContract('layers over WASM', async (gguf) => {
-  const backend = await createWasmBackend(createNodeHost(), { threads: 1 })
-  const { layers } = await loadModel(bytesSource(gguf), backend)
-  return { layers, close: () => backend.close() }
+describe('layers over WASM', () => {
+  for (const { title, run } of layersContract)
+    test(title, () =>
+      run(async (gguf) => {
+        const backend = await createWasmBackend(createNodeHost(), { threads: 1 })
+        const { layers } = await loadModel(bytesSource(gguf), backend)
+        return { layers, close: () => backend.close() }
+      }),
+    )
 })
 
 const tokens = [3, 141, 59, 26, 5, 35, 89, 79, 32, 38]

@@ -11,7 +11,7 @@ import type { Activation } from '../protocol.ts'
 import type { ModelConfig } from './config.ts'
 import { createForwardPass, type LoadedLayer } from './forward-pass.ts'
 import { createKvCaches } from './kv-caches.ts'
-import type { Layers } from './layers.ts'
+import { lastRow, notLoaded, spanOf, type Layers } from './layers.ts'
 import type { WeightStream } from './weight-stream.ts'
 
 export type CpuLayers = Layers & {
@@ -162,17 +162,3 @@ export function createLayers(
 
 /** Rows of one session with its cache in each layer; `at` is where they begin in the result. */
 type Run = { a: Activation; kv: KvCache[]; at: number }
-
-/** After the last layer only the last row says what comes next; it stands first. */
-function lastRow(a: Activation): Activation {
-  const { more: _, ...rest } = a
-  const hidden = a.hidden.subarray(0, a.hidden.length / a.rows)
-  return { ...rest, rows: 1, position: a.position + a.rows - 1, hidden }
-}
-
-const spanOf = ({ layer }: Activation, count: number): number[] =>
-  Array.from({ length: count }, (_, i) => layer + i)
-
-function notLoaded(layer: number): never {
-  throw new EngineError('not-ready', `This device does not hold layer ${layer} yet.`)
-}

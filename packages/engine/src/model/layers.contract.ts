@@ -1,13 +1,14 @@
 /**
  * The behaviour of {@link Layers}: what it computes, judged layer for layer by the forward pass over the reference
- * backend, and how it keeps its caches.
+ * backend, and how it keeps its caches. Cases without a test framework: they run in vitest, and in a worker of a browser
+ * that has a GPU.
  *
  * @module
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EngineError } from '../errors.ts'
 import type { WeightType } from '../gguf/quant.ts'
 import type { Activation } from '../protocol.ts'
+import { equal, rejects } from '../testing/expectations.ts'
 import { nmse } from '../testing/nmse.ts'
 import { randomNumbers } from '../testing/random-blocks.ts'
 import { referenceLayers } from '../testing/reference-layers.ts'
@@ -19,10 +20,7 @@ export type LayersUnderTest = { layers: Layers; close(): void }
 /** Makes all layers of a model that is given as a GGUF file. */
 export type CreateLayers = (gguf: Uint8Array) => Promise<LayersUnderTest>
 
-export function layersContract(name: string, create: CreateLayers): void {
-  layersArithmetic(name, create)
-  layersBehaviour(name, create)
-}
+export type LayersCase = { title: string; run(create: CreateLayers): Promise<void> }
 
 type Case = {
   title: string
@@ -114,175 +112,192 @@ async function judge(testCase: Case): Promise<Float32Array[]> {
   return answer
 }
 
-function layersArithmetic(name: string, create: CreateLayers): void {
-  describe(`${name} compute what the reference computes`, () => {
-    test.each(cases)('$title', async (testCase) => {
-      const want = await judge(testCase)
-      const subject = await create(tinyModel(testCase.model))
-      const got = await performCase(subject, testCase)
-      subject.close()
-      for (const [i, hidden] of got.entries()) {
-        expect(nmse(hidden, want[i]!), testCase.because).toBeLessThanOrEqual(testCase.maxNmse)
-      }
-    })
-  })
+/** Each step of a model, judged by the reference. */
+export const layersArithmetic: readonly LayersCase[] = cases.map((testCase) => ({
+  title: `computes what the reference computes: ${testCase.title}`,
+  async run(create) {
+    const want = await judge(testCase)
+    const subject = await create(tinyModel(testCase.model))
+    const got = await performCase(subject, testCase)
+    subject.close()
+    for (const [i, hidden] of got.entries()) near(hidden, want[i]!, testCase.maxNmse, testCase.because)
+  },
+}))
+
+const nLayers = 3
+const dim = 64
+
+/** Ten positions' hidden states, the same in every case. */
+const states = hiddenStates(1, 10, dim)
+const rowsOf = (from: number, to: number) => states.slice(from * dim, to * dim)
+
+type Span = { layer?: number; count?: number; hidden?: Float32Array }
+
+type Subject = {
+  layers: Layers
+  /** Rows [from, to) of a session. */
+  run(session: number, from: number, to: number, span?: Span): Promise<Float32Array>
+  newSession(): number
+}
+
+function behaviour(title: string, act: (subject: Subject) => Promise<void>): LayersCase {
+  return {
+    title,
+    async run(create) {
+      const { layers, close } = await create(tinyModel({ nLayers, type: 'F16' }))
+      let lastSession = 0
+      await act({
+        layers,
+        newSession: () => ++lastSession,
+        async run(session, from, to, { layer = 0, count = nLayers, hidden = rowsOf(from, to) } = {}) {
+          const frame = { plan: 7, session, position: from, layer, rows: to - from, hidden }
+          return (await runAlone(layers, frame, count)).hidden.slice()
+        },
+      })
+      close()
+    },
+  }
 }
 
 /** How layers keep sessions apart; those over the reference are held to this too. */
-export function layersBehaviour(name: string, create: CreateLayers): void {
-  describe(`${name} keep sessions as the seam says`, () => {
-    const nLayers = 3
-    const dim = 64
-    let subject: LayersUnderTest
-    beforeAll(async () => {
-      subject = await create(tinyModel({ nLayers, type: 'F16' }))
-    })
-    afterAll(() => subject.close())
+export const layersBehaviour: readonly LayersCase[] = [
+  behaviour('what comes back is the frame, with its layer advanced', async ({ layers, newSession }) => {
+    const session = newSession()
+    const frame = { plan: 7, session, position: 0, layer: 0, rows: 2, hidden: rowsOf(0, 2) }
+    const { hidden, ...rest } = await runAlone(layers, frame, 2)
+    equal(rest, { plan: 7, session, position: 0, layer: 2, rows: 2 })
+    equal(hidden.length, 2 * dim)
+    near(frame.hidden, rowsOf(0, 2), 0)
+  }),
 
-    /** Ten positions' hidden states, the same in every test. */
-    const states = hiddenStates(1, 10, dim)
-    const rowsOf = (from: number, to: number) => states.slice(from * dim, to * dim)
-    let lastSession = 0
+  behaviour('behind the last layer the last row alone comes back, more to follow or not', async (subject) => {
+    const session = subject.newSession()
+    const hidden = rowsOf(0, 3)
+    const frame = { plan: 7, session, position: 0, layer: 0, rows: 3, more: true as const, hidden }
+    const { hidden: last, ...rest } = await runAlone(subject.layers, frame, nLayers)
+    equal(rest, { plan: 7, session, position: 2, layer: nLayers, rows: 1 })
+    equal(last.length, dim)
+  }),
 
-    type Span = { layer?: number; count?: number; hidden?: Float32Array }
-    async function run(session: number, from: number, to: number, span: Span = {}): Promise<Float32Array> {
-      const { layer = 0, count = nLayers, hidden = rowsOf(from, to) } = span
-      const frame = { plan: 7, session, position: from, layer, rows: to - from, hidden }
-      return (await runAlone(subject.layers, frame, count)).hidden.slice()
+  behaviour('a prompt in chunks gives what it gives at once', async ({ run, newSession }) => {
+    const rows = await run(newSession(), 0, 10, { count: nLayers - 1 })
+    const last = await run(newSession(), 0, 10)
+    for (const chunk of [1, 3, 4]) {
+      const [before, through] = [newSession(), newSession()]
+      for (let at = 0; at < 10; at += chunk) {
+        const to = Math.min(10, at + chunk)
+        const part = await run(before, at, to, { count: nLayers - 1 })
+        near(part, rows.slice(at * dim, to * dim), 1e-6)
+        const answer = await run(through, at, to)
+        if (to === 10) near(answer, last, 1e-6)
+      }
     }
+  }),
 
-    test('what comes back is the frame, with its layer advanced', async () => {
-      const session = ++lastSession
-      const frame = { plan: 7, session, position: 0, layer: 0, rows: 2, hidden: rowsOf(0, 2) }
-      const { hidden, ...rest } = await runAlone(subject.layers, frame, 2)
-      expect(rest).toEqual({ plan: 7, session, position: 0, layer: 2, rows: 2 })
-      expect(hidden).toHaveLength(2 * dim)
-      expect(nmse(frame.hidden, rowsOf(0, 2))).toBe(0)
-    })
+  behaviour('two windows give what one gives', async ({ run, newSession }) => {
+    const whole = await run(newSession(), 0, 10)
+    const session = newSession()
+    const first = await run(session, 0, 10, { count: 1 })
+    const second = await run(session, 0, 10, { layer: 1, count: 2, hidden: first })
+    near(second, whole, 1e-12)
+  }),
 
-    test('behind the last layer the last row alone comes back, more to follow or not', async () => {
-      const session = ++lastSession
-      const frame = {
-        plan: 7,
-        session,
-        position: 0,
-        layer: 0,
-        rows: 3,
-        more: true as const,
-        hidden: rowsOf(0, 3),
+  behaviour('sessions do not see each other', async ({ run, newSession }) => {
+    const alone = await run(newSession(), 0, 10)
+    const [alice, bob] = [newSession(), newSession()]
+    await run(alice, 0, 4)
+    await run(bob, 0, 10, { hidden: hiddenStates(2, 10, dim) })
+    near(await run(alice, 4, 10), alone, 1e-6)
+  }),
+
+  behaviour('sessions that run together compute what they compute alone, to the bit', async (subject) => {
+    const { layers, run, newSession } = subject
+    const spans = [
+      [4, 5],
+      [2, 10],
+      [9, 10],
+      [0, 3],
+    ] as const
+    for (const count of [nLayers, nLayers - 1]) {
+      const alone: Float32Array[] = []
+      const group: Activation[] = []
+      for (const [from, to] of spans) {
+        const judge = newSession()
+        if (from > 0) await run(judge, 0, from)
+        alone.push(await run(judge, from, to, { count }))
+        const session = newSession()
+        if (from > 0) await run(session, 0, from)
+        group.push({ plan: 7, session, position: from, layer: 0, rows: to - from, hidden: rowsOf(from, to) })
       }
-      const { hidden, ...rest } = await runAlone(subject.layers, frame, nLayers)
-      expect(rest).toEqual({ plan: 7, session, position: 2, layer: nLayers, rows: 1 })
-      expect(hidden).toHaveLength(dim)
-    })
-
-    test('a prompt in chunks gives what it gives at once', async () => {
-      const rows = await run(++lastSession, 0, 10, { count: nLayers - 1 })
-      const last = await run(++lastSession, 0, 10)
-      for (const chunk of [1, 3, 4]) {
-        const [before, through] = [++lastSession, ++lastSession]
-        for (let at = 0; at < 10; at += chunk) {
-          const to = Math.min(10, at + chunk)
-          const part = await run(before, at, to, { count: nLayers - 1 })
-          expect(nmse(part, rows.slice(at * dim, to * dim))).toBeLessThanOrEqual(1e-6)
-          const answer = await run(through, at, to)
-          if (to === 10) expect(nmse(answer, last)).toBeLessThanOrEqual(1e-6)
-        }
+      const together = await layers.run(group, count)
+      for (const [i, out] of together.entries()) {
+        if (out instanceof EngineError) throw out
+        equal([out.session, out.layer], [group[i]!.session, count])
+        near(out.hidden, alone[i]!, 0)
       }
-    })
+      // Each has its own cache, as far as it got.
+      for (const [i, [, to]] of spans.entries())
+        if (to < 10 && count === nLayers) await run(group[i]!.session, to, to + 1)
+    }
+  }),
 
-    test('two windows give what one gives', async () => {
-      const whole = await run(++lastSession, 0, 10)
-      const session = ++lastSession
-      const first = await run(session, 0, 10, { count: 1 })
-      const second = await run(session, 0, 10, { layer: 1, count: 2, hidden: first })
-      expect(nmse(second, whole)).toBeLessThanOrEqual(1e-12)
+  behaviour('a session whose cache is lost drops out of its group alone', async (subject) => {
+    const { layers, run, newSession } = subject
+    const [alice, bob, charlie] = [newSession(), newSession(), newSession()]
+    await run(alice, 0, 4)
+    await run(charlie, 0, 4)
+    const expected = await run(newSession(), 0, 5)
+    const group = [alice, bob, charlie].map((session) => {
+      return { plan: 7, session, position: 4, layer: 0, rows: 1, hidden: rowsOf(4, 5) }
     })
+    const [first, second, third] = await layers.run(group, nLayers)
+    equal(second instanceof EngineError && second.code, 'kv-lost')
+    for (const out of [first, third]) near((out as Activation).hidden, expected, 1e-6)
+    await run(alice, 5, 6)
+  }),
 
-    test('sessions do not see each other', async () => {
-      const alone = await run(++lastSession, 0, 10)
-      const [alice, bob] = [++lastSession, ++lastSession]
-      await run(alice, 0, 4)
-      await run(bob, 0, 10, { hidden: hiddenStates(2, 10, dim) })
-      const rest = await run(alice, 4, 10)
-      expect(nmse(rest, alone)).toBeLessThanOrEqual(1e-6)
-    })
-
-    test('sessions that run together compute what they compute alone, to the bit', async () => {
-      const frameOf = (session: number, from: number, to: number) => {
-        const hidden = rowsOf(from, to)
-        return { plan: 7, session, position: from, layer: 0, rows: to - from, hidden }
-      }
-      const spans = [
-        [4, 5],
-        [2, 10],
-        [9, 10],
-        [0, 3],
-      ] as const
-      for (const count of [nLayers, nLayers - 1]) {
-        const alone: Float32Array[] = []
-        const group = []
-        for (const [from, to] of spans) {
-          const judge = ++lastSession
-          if (from > 0) await run(judge, 0, from)
-          alone.push(await run(judge, from, to, { count }))
-          const session = ++lastSession
-          if (from > 0) await run(session, 0, from)
-          group.push(frameOf(session, from, to))
-        }
-        const together = await subject.layers.run(group, count)
-        for (const [i, out] of together.entries()) {
-          if (out instanceof EngineError) throw out
-          expect(out).toMatchObject({ session: group[i]!.session, layer: count })
-          expect(out.hidden).toEqual(alone[i])
-        }
-        // Each has its own cache, as far as it got.
-        for (const [i, [, to]] of spans.entries())
-          if (to < 10 && count === nLayers) await run(group[i]!.session, to, to + 1)
-      }
-    })
-
-    test('a session whose cache is lost drops out of its group alone', async () => {
-      const [alice, bob, charlie] = [++lastSession, ++lastSession, ++lastSession]
-      await run(alice, 0, 4)
-      await run(charlie, 0, 4)
-      const expected = await run(++lastSession, 0, 5)
-      const group = [alice, bob, charlie].map((session) => {
-        return { plan: 7, session, position: 4, layer: 0, rows: 1, hidden: rowsOf(4, 5) }
-      })
-      const [first, second, third] = await subject.layers.run(group, nLayers)
-      expect(second).toMatchObject({ code: 'kv-lost' })
-      for (const out of [first, third])
-        expect(nmse((out as Activation).hidden, expected)).toBeLessThanOrEqual(1e-6)
-      await run(alice, 5, 6)
-    })
-
-    test('a position that the cache has not reached is a lost cache, in this session alone', async () => {
-      const session = ++lastSession
+  behaviour(
+    'a position that the cache has not reached is a lost cache, in this session alone',
+    async (subject) => {
+      const { run, newSession } = subject
+      const session = newSession()
       await run(session, 0, 2)
-      await expect(run(session, 5, 6)).rejects.toMatchObject({ code: 'kv-lost' })
-      await expect(run(++lastSession, 2, 3)).rejects.toMatchObject({ code: 'kv-lost' })
+      await rejects(run(session, 5, 6), 'kv-lost')
+      await rejects(run(newSession(), 2, 3), 'kv-lost')
       await run(session, 2, 3)
-    })
+    },
+  ),
 
-    test('going back forgets what came after', async () => {
-      const session = ++lastSession
-      await run(session, 0, 8)
-      await run(session, 2, 4)
-      await expect(run(session, 6, 7)).rejects.toMatchObject({ code: 'kv-lost' })
-    })
+  behaviour('going back forgets what came after', async ({ run, newSession }) => {
+    const session = newSession()
+    await run(session, 0, 8)
+    await run(session, 2, 4)
+    await rejects(run(session, 6, 7), 'kv-lost')
+  }),
 
-    test('a released session is lost and gives its memory back; releasing without a name releases all', async () => {
-      const [alice, bob] = [++lastSession, ++lastSession]
+  behaviour(
+    'a released session gives its memory back; releasing without a name releases all',
+    async (subject) => {
+      const { layers, run, newSession } = subject
+      const [alice, bob] = [newSession(), newSession()]
       await run(alice, 0, 2)
       await run(bob, 0, 2)
-      const both = subject.layers.kvBytes()
-      subject.layers.release(alice)
-      expect(subject.layers.kvBytes()).toBeLessThan(both)
-      await expect(run(alice, 2, 3)).rejects.toMatchObject({ code: 'kv-lost' })
+      const both = layers.kvBytes()
+      layers.release(alice)
+      if (layers.kvBytes() >= both) throw new Error('a released session kept its cache')
+      await rejects(run(alice, 2, 3), 'kv-lost')
       await run(bob, 2, 3)
-      subject.layers.release()
-      expect(subject.layers.kvBytes()).toBe(0)
-    })
-  })
+      layers.release()
+      equal(layers.kvBytes(), 0)
+    },
+  ),
+]
+
+export const layersContract: readonly LayersCase[] = [...layersArithmetic, ...layersBehaviour]
+
+/** Written so that NaN is not near anything. */
+function near(got: Float32Array, want: Float32Array, most: number, because?: string): void {
+  const error = nmse(got, want)
+  if (!(error <= most))
+    throw new Error(`NMSE ${error}, where ${most} is allowed${because ? `: ${because}` : ''}`)
 }
