@@ -1,3 +1,4 @@
+import type { DeviceProfile } from '@hearth/halda'
 import { describe, expect, it } from 'vitest'
 import {
   choiceOf,
@@ -168,6 +169,30 @@ describe('planning', () => {
     house.pass(10_000)
     expect(plans).toBe(2)
     expect(plannedIn(house.view(alice))).toEqual(['bob'])
+  })
+
+  it('plans again when a GPU is told of, and when it is gone with layers on it', () => {
+    const house = createHouse((devices, model) => {
+      const [{ device, gpu }] = devices as [DeviceProfile]
+      const windows = [{ device, firstLayer: 0, layers: model.nLayers, gpuLayers: gpu ? 1 : 0 }]
+      return { ok: true, plan: { head: device, rounds: 1, windows, predictedTpotMs: 1 } }
+    })
+    const alice = house.join('alice')
+    house.say(alice, { type: 'choose', choice: choiceOf('demo') })
+    house.pass(10_000)
+    const gpuLayers = () => house.view(alice).numbered?.plan.windows.map((window) => window.gpuLayers)
+    expect(gpuLayers()).toEqual([0])
+    const gpu = { memoryBytes: 1e9, weightBytesPerSec: { Q8_0: 9e9 }, copyMs: 1 }
+    house.say(alice, { type: 'profile', profile: { ...profileOf('alice'), gpu } })
+    house.pass(10_000)
+    expect(gpuLayers()).toEqual([1])
+    const number = house.view(alice).numbered?.number
+    house.say(alice, { type: 'profile', profile: { ...profileOf('alice'), gpu: { ...gpu, copyMs: 2 } } })
+    house.pass(10_000)
+    expect(house.view(alice).numbered?.number).toBe(number)
+    house.say(alice, { type: 'profile', profile: profileOf('alice') })
+    house.pass(10_000)
+    expect(gpuLayers()).toEqual([0])
   })
 
   it('plans again when a device comes back with less memory than its part needs', () => {

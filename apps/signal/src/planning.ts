@@ -2,12 +2,12 @@
  * When a room plans and with whom. The arithmetic is the planner's (@hearth/halda), handed in.
  *
  * A room plans when a model is chosen, when a device of the plan is gone, when a device of the plan has less memory
- * than its part needs, and, as long as there is no plan, whenever somebody joins, leaves or was measured. It does not
+ * than its part needs, when one tells of a GPU for the first time, and, as long as there is no plan, whenever somebody joins, leaves or was measured. It does not
  * plan because somebody walked in: nobody downloads again for a newcomer, until a person chooses again.
  *
  * @module
  */
-import type { DeviceId, Plan, Planner } from '@hearth/halda'
+import type { DeviceId, DeviceProfile, Plan, Planner } from '@hearth/halda'
 import { checkDevice, planCost } from '@hearth/halda'
 import type { NumberedPlan } from '@hearth/engine/protocol'
 import { nextNumber } from './plan-number.ts'
@@ -29,15 +29,20 @@ export const devicesOf = (plan: Plan): Set<DeviceId> =>
 /** There is something to run and no plan for it. */
 export const needsPlan = (room: Room): boolean => room.choice !== null && room.numbered === null
 
-/** Whether a device's part of the plan has outgrown the memory that it now offers. */
+/** Whether a device's part of the plan has outgrown the memory that it now offers, its GPU's too. */
 export function planNoLongerFits(room: Room, { device, profile }: Seat): boolean {
   if (!room.choice || !room.numbered || !profile || !isPlanned(room, device)) return false
   const { plan } = room.numbered
   // What a part takes does not depend on what the other devices measured, and not all of them need be here.
   const anybody = [...devicesOf(plan)].map((each) => ({ ...profile, device: each }))
   const part = planCost(plan, anybody, room.choice.profile).devices.find((each) => each.device === device)
-  return part !== undefined && part.leastMemoryBytes > part.budgetBytes
+  if (part === undefined) return false
+  return part.leastMemoryBytes > part.budgetBytes || part.gpuLayers > part.gpuRoomLayers
 }
+
+/** A GPU is found and measured after everything else, perhaps when the plan is made already. */
+export const gainsGpu = (before: DeviceProfile | null, after: DeviceProfile): boolean =>
+  before !== null && before.gpu === undefined && after.gpu !== undefined
 
 /** Asks for a plan, soon; asking again does not put it off. */
 export function wantPlan(room: Room, atMs: number): void {

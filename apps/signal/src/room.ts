@@ -21,6 +21,7 @@ import {
   needsPlan,
   planDueAtMs,
   planIfDue,
+  gainsGpu,
   planNoLongerFits,
   wantPlan,
 } from './planning.ts'
@@ -152,10 +153,13 @@ function hear(
     wantPlan(room, atMs)
   }
   switch (message.type) {
-    case 'profile':
+    case 'profile': {
+      const before = seat.profile
       seat.profile = { ...message.profile, device: seat.device }
-      if (needsPlan(room) || planNoLongerFits(room, seat)) wantPlan(room, atMs)
+      const isWanted = needsPlan(room) || planNoLongerFits(room, seat) || gainsGpu(before, seat.profile)
+      if (isWanted) wantPlan(room, atMs)
       return tell(room, atMs, progressGapMs)
+    }
     case 'status':
       seat.status = message.status
       return tell(room, atMs, progressGapMs)

@@ -21,6 +21,12 @@ const profile = {
   diskMeasured: 'warm',
   slowdown: { factor: 1.5, reasons: ['hidden', 'heat'] },
   measuredAtMs: 1.7e12,
+  gpu: {
+    memoryBytes: 1e9,
+    weightBytesPerSec: { Q8_0: 8e10 },
+    prefillBytesPerSec: { Q8_0: 8e11 },
+    copyMs: 0.5,
+  },
 }
 const choice = {
   model: { name: 'demo', url: '/models/demo.gguf', sizeBytes: 100, revision: '"1"' },

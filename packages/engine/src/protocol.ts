@@ -79,6 +79,13 @@ const SlowdownSchema = v.object({
   reasons: v.pipe(v.array(v.picklist(['hidden', 'battery', 'heat'])), v.maxLength(3), v.readonly()),
 })
 
+const GpuProfileSchema = v.object({
+  memoryBytes: Measure,
+  weightBytesPerSec: shortRecord(Measure),
+  prefillBytesPerSec: v.optional(shortRecord(Measure)),
+  copyMs: Measure,
+})
+
 /** What a device measured of itself; `DeviceProfile` of @hearth/halda says what the fields mean. */
 const DeviceProfileSchema = v.object({
   device: DeviceIdSchema,
@@ -97,6 +104,7 @@ const DeviceProfileSchema = v.object({
   diskMeasured: v.optional(v.picklist(['warm', 'streamed'])),
   slowdown: v.optional(SlowdownSchema),
   measuredAtMs: v.optional(Measure),
+  gpu: v.optional(GpuProfileSchema),
 })
 
 const ModelProfileSchema = v.object({
@@ -149,6 +157,7 @@ const PlanRequestSchema = v.variant('split', [
   v.object({
     split: v.literal('manual'),
     layers: shortRecord(v.pipe(Count, v.maxValue(maxLayers))),
+    gpuLayers: v.optional(shortRecord(v.pipe(Count, v.maxValue(maxLayers)))),
     rounds: Rounds,
     head: v.optional(DeviceIdSchema),
   }),

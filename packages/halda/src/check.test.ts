@@ -49,6 +49,10 @@ describe('profiles', () => {
     ['gpu', { memoryBytes: 0, weightBytesPerSec: { Q4_K: 9e10 }, copyMs: 0.2 }],
     ['gpu', { memoryBytes: 8e9, weightBytesPerSec: {}, copyMs: 0.2 }],
     ['gpu', { memoryBytes: 8e9, weightBytesPerSec: { Q4_K: 9e10 } }],
+    [
+      'gpu',
+      { memoryBytes: 8e9, weightBytesPerSec: { Q4_K: 9e10 }, prefillBytesPerSec: { Q4_K: -1 }, copyMs: 0.2 },
+    ],
   ])('are refused with a sentence naming the device when %s is %j', (field, value) => {
     const broken = { ...first, [field]: value }
     const sentence = checkProfiles([broken, second], model)

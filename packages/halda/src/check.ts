@@ -99,6 +99,9 @@ function checkGpu(gpu: unknown): string | null {
     checkNumber('gpu.memoryBytes', gpu['memoryBytes'], within('bytes', 1, maxBytes)) ??
     checkRecord('gpu.weightBytesPerSec', gpu['weightBytesPerSec'], rate) ??
     checkNotEmpty('gpu.weightBytesPerSec', gpu['weightBytesPerSec']) ??
+    (gpu['prefillBytesPerSec'] === undefined
+      ? null
+      : checkRecord('gpu.prefillBytesPerSec', gpu['prefillBytesPerSec'], rate)) ??
     checkNumber('gpu.copyMs', gpu['copyMs'], within('ms', 0, maxHopMs))
   )
 }

@@ -116,7 +116,21 @@ describe('the cost of a plan', () => {
       fits: true,
       devices: [{ gpuLayers: 2, memoryBytes: 2 * (50e6 + 1e6 / 8) + 160e6 + bufferBytes }, {}],
     })
-    expect(planCost(onGpu(3), house, model).fits).toBe(false)
+    const tooMany = planCost(onGpu(3), house, model)
+    expect(tooMany).toMatchObject({ fits: false, devices: [{ gpuRoomLayers: 2 }, { gpuRoomLayers: 0 }] })
+  })
+
+  it('has rows of a prompt share a read on a GPU whose batched rate was measured', () => {
+    const gpu = { memoryBytes: 1e9, weightBytesPerSec: { Q4_K: 50e9 }, copyMs: 0.25 }
+    const batched = { ...gpu, prefillBytesPerSec: { Q4_K: 400e9 } }
+    const rows = { rows: 32, positions: 0 }
+    expect(gpuLayerNs(gpu, model, rows)).toBe(32e6)
+    expect(gpuLayerNs(batched, model, rows)).toBe(4e6)
+    const plan = planOf('alice', [{ ...window('alice', 0, 4), gpuLayers: 4 }])
+    const ttftNs = (profile: typeof gpu) =>
+      planCost(plan, [{ ...alice, memoryBytes: 1e9, gpu: profile }, bob], model, { promptTokens: 32 }).ttftNs
+    // One chunk, through four layers.
+    expect(ttftNs(gpu) - ttftNs(batched)).toBe(4 * 28e6)
   })
 
   it('has a visit wait for what two slots could not hold when it began, and a token for the longest reads', () => {

@@ -29,6 +29,8 @@ export type DeviceCost = {
   device: DeviceId
   layers: number
   gpuLayers: number
+  /** So many layers its GPU has room for; 0 without one. */
+  gpuRoomLayers: number
   /** CPU layers, and on the head pieces of the output, that stay in memory, and that are read for every token. */
   pinnedUnits: number
   streamedUnits: number
@@ -162,6 +164,7 @@ export function createPricer(
         device: profile.device,
         layers: counts.layers,
         gpuLayers: counts.gpuLayers,
+        gpuRoomLayers: figures.gpuRoomLayers,
         pinnedUnits: units - streamed,
         streamedUnits: streamed,
         computeNs,

@@ -67,6 +67,10 @@ describe('npm run plan', () => {
     [[household, '--solver', 'magic'], 'There is no solver magic; there are exact'],
     [[household, '--solver', 'exhaustive'], 'use --solver exact'],
     [[household, '--solver', 'manual', '--layers', '1,2,3,0'], 'add up to 6'],
+    [
+      [household, '--solver', 'manual', '--layers', '12,14,4,2', '--gpu-layers', '0,3'],
+      'cannot run 3 layers on a GPU',
+    ],
     [[household, '--solver', 'paper', '--head', 'dave'], 'The head dave is not among'],
     [[household, '--colour'], "Unknown option '--colour'"],
     [[], 'Give one file of profiles'],

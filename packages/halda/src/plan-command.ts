@@ -19,7 +19,7 @@ FILE holds { "devices": DeviceProfile[], "model": ModelProfile } as JSON; see pa
   --solver exact        lowest predicted time per token (default)
            exhaustive   the same by trying everything; up to 4 devices and 10 layers
            manual       --layers 16,16,0 in the order of the devices, - for those that the planner
-                        fills [--rounds K] [--head DEVICE]
+                        fills [--gpu-layers 4,0,-] [--rounds K] [--head DEVICE]
            memory       layers in proportion to memory
            equal        the same number of layers to each device
            single       everything on one device
@@ -27,7 +27,12 @@ FILE holds { "devices": DeviceProfile[], "model": ModelProfile } as JSON; see pa
   --explain             a table with reasons instead of JSON`
 
 type ProfilesFile = { devices: DeviceProfile[]; model: ModelProfile }
-type ManualOptions = { layers?: string | undefined; rounds?: string | undefined; head?: string | undefined }
+type ManualOptions = {
+  layers?: string | undefined
+  'gpu-layers'?: string | undefined
+  rounds?: string | undefined
+  head?: string | undefined
+}
 type Solver = (file: ProfilesFile, options: ManualOptions) => PlanResult | Promise<PlanResult>
 
 const solvers: Readonly<Record<string, Solver>> = {
@@ -40,11 +45,12 @@ const solvers: Readonly<Record<string, Solver>> = {
     }
     return planExhaustive(devices, model)
   },
-  manual: ({ devices, model }, { layers, rounds, head }) => {
+  manual: ({ devices, model }, { layers, 'gpu-layers': gpuLayers, rounds, head }) => {
     if (layers === undefined)
       throw new Complaint('--solver manual wants --layers, one number per device: --layers 16,16,0')
     return planManual(devices, model, {
-      layers: layers.split(',').map((text) => (text === '-' ? null : Number(text))),
+      layers: countsOf(layers),
+      ...(gpuLayers !== undefined && { gpuLayers: countsOf(gpuLayers) }),
       ...(rounds !== undefined && { rounds: Number(rounds) }),
       ...(head !== undefined && { head: head as DeviceId }),
     })
@@ -57,6 +63,9 @@ const solvers: Readonly<Record<string, Solver>> = {
     return planPaper(devices, model, head as DeviceId | undefined)
   },
 }
+
+const countsOf = (list: string): (number | null)[] =>
+  list.split(',').map((text) => (text === '-' ? null : Number(text)))
 
 /** A sentence for the person at the terminal. */
 class Complaint extends Error {}
@@ -101,6 +110,7 @@ async function run(args: string[]): Promise<string> {
     options: {
       solver: { type: 'string', default: 'exact' },
       layers: { type: 'string' },
+      'gpu-layers': { type: 'string' },
       rounds: { type: 'string' },
       head: { type: 'string' },
       explain: { type: 'boolean', default: false },

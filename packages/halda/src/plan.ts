@@ -29,8 +29,9 @@ export function plan(
   if (request.split === 'even') {
     return planManual(ring, model, { layers: evenLayers(ring.length, model.nLayers), rounds }, workload)
   }
-  const { layers, head } = request
-  return planManual(ring, model, { layers, rounds, ...(head === undefined ? {} : { head }) }, workload)
+  const { layers, gpuLayers = {}, head } = request
+  const wanted = { layers, gpuLayers, rounds, ...(head === undefined ? {} : { head }) }
+  return planManual(ring, model, wanted, workload)
 }
 
 /** The fastest plan, or the current one as long as another is not worth moving layers. */

@@ -53,6 +53,40 @@ describe('the manual planner', () => {
     expect(plan).toMatchObject({ head: bob, rounds: 3 })
   })
 
+  describe('with layers on GPUs', () => {
+    const gpu = { memoryBytes: 64e9, weightBytesPerSec: { Q4_K: 9e10 }, copyMs: 0.1 }
+    const withGpu = devices.map((each) => (each.device === alice ? { ...each, gpu } : each))
+
+    it('puts the last ones of each window there', () => {
+      const plan = planOf(planManual(withGpu, model, { layers: [6, 4, 0], gpuLayers: [3, 0], rounds: 2 }))
+      expect(plan.windows).toEqual([
+        { device: alice, firstLayer: 0, layers: 3, gpuLayers: 2 },
+        { device: bob, firstLayer: 3, layers: 2, gpuLayers: 0 },
+        { device: alice, firstLayer: 5, layers: 3, gpuLayers: 1 },
+        { device: bob, firstLayer: 8, layers: 2, gpuLayers: 0 },
+      ])
+      expect(plan.predictedTpotMs).toBe(planCost(plan, withGpu, model).tpotNs / 1e6)
+      const named = { layers: { alice: 6, bob: 4 }, gpuLayers: { alice: 3 }, rounds: 2 }
+      expect(planManual(withGpu, model, named)).toEqual({ ok: true, plan })
+    })
+
+    it.each([
+      [{ layers: [6, 4, 0], gpuLayers: [0, 1] }, 'bob cannot run 1 layers on a GPU: it has no GPU'],
+      [{ layers: [6, 4, 0], gpuLayers: [7] }, 'Of the 6 layers of alice a whole number from 0 to 6'],
+      [{ layers: [6, 4, 0], gpuLayers: [1.5] }, 'not 1.5'],
+      [{ layers: [6, 4, 0], gpuLayers: { eve: 1 } }, 'Layers are given to eve'],
+      [{ layers: [6, null, 0], gpuLayers: [1] }, '4 of 10 layers are left to the planner'],
+    ])('says what is wrong with %j', (request, sentence) => {
+      expect(messageOf(planManual(withGpu, model, request))).toContain(sentence)
+    })
+
+    it('says when a GPU is too small', () => {
+      const short = withGpu.map((each) => (each.gpu ? { ...each, gpu: { ...gpu, memoryBytes: 1 } } : each))
+      const result = planManual(short, model, { layers: [6, 4, 0], gpuLayers: [1] })
+      expect(messageOf(result)).toContain('no GPU with room for one')
+    })
+  })
+
   it('covers every layer once for any shares and rounds', () => {
     for (let rounds = 1; rounds <= model.nLayers; rounds++) {
       for (const layers of [[10], [4, 3, 3], [1, 8, 1], [0, 5, 5], [9, 0, 1]]) {

@@ -55,6 +55,8 @@ export type GpuProfile = {
   /** For weights and KV cache [d_cuda^avail − c^gpu]. */
   memoryBytes: number
   weightBytesPerSec: BytesByType
+  /** As of the device's processor. */
+  prefillBytesPerSec?: BytesByType | undefined
   /** A hidden state there and back, once per window with GPU layers [t^{ram→vram} + t^{vram→ram}]. */
   copyMs: number
 }
@@ -105,7 +107,7 @@ export type LayerWindow = {
   device: DeviceId
   firstLayer: number
   layers: number
-  /** The last `gpuLayers` of the window run on the GPU [n_m]; 0 until the GPU path exists. */
+  /** The last `gpuLayers` of the window run on the GPU [n_m]. */
   gpuLayers: number
 }
 
@@ -134,11 +136,12 @@ export type PlanRequest =
   | { split: 'even'; rounds?: number | undefined }
   /**
    * So many layers to each device over all rounds (prima.cpp's `-lw` and `-k`); where they do not add up to the model's,
-   * the planner gives the others to devices that are not named.
+   * the planner gives the others to devices that are not named. Of its layers, so many run on a device's GPU (`-ngl`).
    */
   | {
       split: 'manual'
       layers: Readonly<Record<string, number>>
+      gpuLayers?: Readonly<Record<string, number>> | undefined
       rounds?: number | undefined
       head?: DeviceId | undefined
     }
