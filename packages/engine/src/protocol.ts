@@ -16,7 +16,7 @@ import * as v from 'valibot'
 import { errorCodes } from './errors.ts'
 
 /** Bump on any change that a device built yesterday could not read. Checked in `join` and `hello`. */
-export const protocolVersion = 4
+export const protocolVersion = 5
 
 /** Longest JSON text taken from the network: a chat of a model's whole context fits, a flood does not. */
 export const maxMessageChars = 1_048_576

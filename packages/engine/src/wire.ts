@@ -1,5 +1,5 @@
 /**
- * An activation as bytes: one frame is one binary message on the data channel 'ring'. Little-endian.
+ * An activation as bytes: one frame of a link. Little-endian.
  *
  *  0  u8   version = 1         4  u32  position       12  u16  dim
  *  1  u8   dtype 0 f32 · 1 f16  8  u16  rows           14  u16  plan

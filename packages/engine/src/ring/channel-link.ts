@@ -6,6 +6,7 @@
  */
 import { EngineError } from '../errors.ts'
 import { checkFrameSize, createInbox, type Link } from './link.ts'
+import { createJoiner, piecesOf } from './pieces.ts'
 
 /** Queue length above which `send` waits. Chromium refuses beyond 16 MiB (measured, 156). */
 const highWaterBytes = 1_048_576
@@ -27,16 +28,23 @@ export function createChannelLink(channel: DataChannel): Promise<Link> {
   channel.bufferedAmountLowThreshold = lowWaterBytes
   const inbox = createInbox()
   const lost = () => new EngineError('link-lost', 'The connection to the next device closed.')
+  const receive = createJoiner(inbox.deliver, () => link.close())
   channel.addEventListener('message', (event) => {
     const { data } = event as MessageEvent
-    if (data instanceof ArrayBuffer) inbox.deliver(new Uint8Array(data))
+    if (data instanceof ArrayBuffer) receive(new Uint8Array(data))
   })
   channel.addEventListener('close', inbox.close)
   const link: Link = {
     async send(frame) {
       checkFrameSize(frame)
       if (channel.readyState !== 'open') throw lost()
-      channel.send(frame as Uint8Array<ArrayBuffer>)
+      try {
+        for (const piece of piecesOf(frame)) channel.send(piece as Uint8Array<ArrayBuffer>)
+      } catch {
+        // The rest of a frame cannot be sent any more, nor another one without it.
+        link.close()
+        throw lost()
+      }
       if (channel.bufferedAmount <= highWaterBytes) return
       await new Promise<void>((resolve, reject) => {
         channel.addEventListener('bufferedamountlow', () => resolve(), { once: true })
@@ -117,7 +125,7 @@ export function bridgeChannel(channel: DataChannel, port: MessagePort): void {
     if (!(data instanceof ArrayBuffer)) return
     try {
       if (channel.readyState !== 'open') return fail()
-      channel.send(new Uint8Array(data))
+      for (const piece of piecesOf(new Uint8Array(data))) channel.send(piece as Uint8Array<ArrayBuffer>)
     } catch {
       // Chromium 156 refuses when 16 MiB wait.
       return fail()
@@ -126,9 +134,10 @@ export function bridgeChannel(channel: DataChannel, port: MessagePort): void {
     else channel.addEventListener('bufferedamountlow', drained, { once: true })
   })
   port.start()
+  const receive = createJoiner(({ buffer }) => port.postMessage(buffer, [buffer]), fail)
   channel.addEventListener('message', (event) => {
     const { data } = event as MessageEvent
-    if (data instanceof ArrayBuffer) port.postMessage(data, [data])
+    if (data instanceof ArrayBuffer) receive(new Uint8Array(data))
   })
   channel.addEventListener('close', closed)
   if (channel.readyState === 'open') port.postMessage('open' satisfies BridgeMessage)

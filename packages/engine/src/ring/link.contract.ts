@@ -5,6 +5,7 @@
  */
 import { EngineError } from '../errors.ts'
 import { maxFrameBytes, type Link } from './link.ts'
+import { pieceBytes } from './pieces.ts'
 
 export type LinkCase = { name: string; run(create: () => Promise<[Link, Link]>): Promise<void> }
 
@@ -78,6 +79,20 @@ export const linkCases: LinkCase[] = [
       )
       const refused = await alice.send(new Uint8Array(maxFrameBytes + 1)).catch((error: unknown) => error)
       expectThat(refused instanceof RangeError, `a frame too large gave ${String(refused)}`)
+      alice.close()
+    },
+  },
+  {
+    name: 'frames as long as one piece, or several, or a byte more or less, arrive as they were',
+    async run(create) {
+      const [alice, bob] = await create()
+      const lengths = [pieceBytes - 1, pieceBytes, pieceBytes + 1, 3 * pieceBytes, 3 * pieceBytes + 1]
+      for (const [i, length] of lengths.entries()) await alice.send(new Uint8Array(length).fill(i))
+      const frames = await listener(bob).frames(lengths.length)
+      expectThat(
+        frames.every((frame, i) => frame.length === lengths[i] && frame.every((byte) => byte === i)),
+        `frames of ${frames.map(({ length }) => length).join(', ')} bytes came`,
+      )
       alice.close()
     },
   },

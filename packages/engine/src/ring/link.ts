@@ -6,7 +6,7 @@
  * @module
  */
 
-/** Chromium's and Firefox's maxMessageSize; one frame is one data-channel message (measured in Chromium 156). */
+/** What a neighbour can make this device hold before it is read: a chunk of a prompt fits. */
 export const maxFrameBytes = 262_144
 
 export type LinkHandlers = {
