@@ -60,11 +60,13 @@ export function createReadAhead({ order, slots: regions, read, ahead = true }: R
   function begin(slot: Slot): void {
     const layer = order[cursor]!
     cursor = (cursor + 1) % order.length
+    const wasAborted = slot.aborter.signal.aborted
     const aborter = new AbortController()
     slot.layer = layer
     slot.aborter = aborter
-    // An aborted read may still be writing its last piece.
-    slot.ready = slot.ready.catch(() => {}).then(() => read(layer, slot.region, aborter.signal))
+    const start = () => read(layer, slot.region, aborter.signal)
+    // An aborted read may still be writing its last piece. Else at once: layers that run now let no promise go on.
+    slot.ready = wasAborted ? slot.ready.catch(() => {}).then(start) : start()
     slot.ready.catch(() => {})
   }
 
