@@ -1,25 +1,24 @@
 /**
  * node --import tsx tests/bench/reads.ts [--files 16] [--megabytes 64] [--json]
  *
- * How fast Chromium reads stored layers: one storage worker, or several that share each file or take files in turn; with
- * a cold page cache where this runs as root on Linux, and with a warm one. Medians of five, taken in turns.
+ * How fast Chromium reads stored layers: one storage worker, with calls of several sizes, or several that share each file
+ * or take files in turn. Cold as a device that is short of memory reads them, with next to no page cache, where this runs
+ * as root on Linux; warm from the page cache. Medians of five, taken in turns.
  *
  * @module
  */
-import { writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { chromium, type Page } from 'playwright'
+import type { Page } from 'playwright'
 import { median } from '../../packages/engine/src/node/measure-speed.ts'
 import { inWorker } from '../browser/in-worker.ts'
 import { servePages } from '../browser/pages-server.ts'
-import { chromiumArgs, chromiumPath } from '../chromium.ts'
+import { createBrowsers } from '../cluster/browsers.ts'
 import { table } from './tables.ts'
 import { viteUrl } from './vite-url.ts'
 
 const repeats = 5
+/** For page cache, and what fluctuates in a browser. */
+const slackBytes = 48e6
 const script = viteUrl(new URL('pages/reads.worker.ts', import.meta.url))
 /** Each is a worker of its own. */
 const workerOf = (i: number) => `${script}?${i}`
@@ -27,7 +26,7 @@ const workerOf = (i: number) => `${script}?${i}`
 type Read = { file: number; offset: number; byteLength: number }
 
 /** What each worker reads. */
-type Way = { title: string; shares(files: number, fileBytes: number): Read[][] }
+type Way = { title: string; callBytes?: number; shares(files: number, fileBytes: number): Read[][] }
 
 const split = (workers: number): Way => ({
   title: workers === 1 ? 'one worker' : `${workers} workers, a part of each file`,
@@ -49,7 +48,12 @@ const inTurns = (workers: number): Way => ({
       ),
     ),
 })
-const ways = [split(1), split(2), split(4), inTurns(2)]
+const calls = (kibibytes: number): Way => ({
+  ...split(1),
+  title: `one worker, calls of ${kibibytes} KiB`,
+  callBytes: kibibytes * 1024,
+})
+const ways = [calls(8192), calls(1024), split(1), calls(64), split(2), split(4), inTurns(2)]
 
 const { values } = parseArgs({
   options: {
@@ -61,41 +65,34 @@ const { values } = parseArgs({
 const files = Number(values.files)
 const fileBytes = Number(values.megabytes) * 2 ** 20
 
-/** @returns false where only root may, or the system has no such thing */
-function dropCaches(): boolean {
-  try {
-    writeFileSync('/proc/sys/vm/drop_caches', '3')
-    return true
-  } catch {
-    return false
-  }
-}
-
 async function readMs(page: Page, way: Way): Promise<number> {
   const startMs = performance.now()
   await Promise.all(
-    way.shares(files, fileBytes).map((reads, i) => inWorker(page, workerOf(i), 'read', reads)),
+    way.shares(files, fileBytes).map((reads, i) => inWorker(page, workerOf(i), 'read', reads, way.callBytes)),
   )
   return performance.now() - startMs
 }
 
-const folder = await mkdtemp(path.join(tmpdir(), 'hearth-reads-'))
 const server = await servePages()
-const context = await chromium.launchPersistentContext(folder, {
-  executablePath: await chromiumPath(),
-  args: chromiumArgs,
-})
+const browsers = await createBrowsers({}, false, console.error)
 try {
-  const page = await context.newPage()
+  const page = await browsers.open(true)
+  const [group] = browsers.groups
   await page.goto(server.url)
   await inWorker(page, workerOf(0), 'write', files, fileBytes)
   for (let i = 0; i < 4; i++) await inWorker(page, workerOf(i), 'open', fileBytes)
+  group?.dropCache()
+  const ownBytes = group?.usedBytes() ?? 0
   const rows = ways.map(({ title }) => ({ title, coldMs: [] as number[], warmMs: [] as number[] }))
   for (let repeat = 0; repeat < repeats; repeat++) {
     for (const [i, way] of ways.entries()) {
-      if (dropCaches()) rows[i]!.coldMs.push(await readMs(page, way))
-      else await readMs(page, way)
+      group?.limit({ memoryBytes: ownBytes + slackBytes })
+      const cappedMs = await readMs(page, way)
+      if (group) rows[i]!.coldMs.push(cappedMs)
+      group?.limit({ memoryBytes: Infinity })
+      await readMs(page, way)
       rows[i]!.warmMs.push(await readMs(page, way))
+      group?.dropCache()
     }
   }
   const perSec = (ms: readonly number[]) =>
@@ -112,7 +109,6 @@ try {
   ])
   console.log(values.json ? JSON.stringify(figures) : table(['reads', 'cold, GB/s', 'warm, GB/s'], lines))
 } finally {
-  await context.close()
+  await browsers.close()
   await server.close()
-  await rm(folder, { recursive: true, force: true, maxRetries: 3 })
 }

@@ -5,10 +5,13 @@
  */
 import { createOpfsStore } from '../../../packages/engine/src/store/opfs-store.ts'
 import { createInlineReader, type ShardReader } from '../../../packages/engine/src/store/shard-reader.ts'
+import type { ShardStore } from '../../../packages/engine/src/store/shard-store.ts'
 import { serve } from '../../browser/pages/served.ts'
 
 const model = 'bench-reads'
-let reader: ShardReader
+let store: ShardStore
+/** By the bytes of their calls. */
+const readers = new Map<number | undefined, ShardReader>()
 let memory: WebAssembly.Memory
 
 const nameOf = (file: number) => ({ model, file: `layer-${file}` })
@@ -29,13 +32,19 @@ serve({
     }
   },
   async open(mostBytes: number): Promise<void> {
-    reader = createInlineReader(await createOpfsStore())
+    store = await createOpfsStore()
     const pages = Math.ceil(mostBytes / 65_536)
     memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
     // Memory that was never written to costs a page fault on top of the read.
     new Uint8Array(memory.buffer).fill(1)
   },
-  async read(reads: readonly { file: number; offset: number; byteLength: number }[]): Promise<void> {
+  /** @param callBytes as many as the storage worker's, by default */
+  async read(
+    reads: readonly { file: number; offset: number; byteLength: number }[],
+    callBytes?: number,
+  ): Promise<void> {
+    const reader = readers.get(callBytes) ?? createInlineReader(store, Infinity, callBytes)
+    readers.set(callBytes, reader)
     for (const { file, offset, byteLength } of reads) {
       await reader.read({ ...nameOf(file), offset }, () => new Uint8Array(memory.buffer, 0, byteLength))
     }

@@ -24,13 +24,23 @@ export interface ShardReader {
   close(): void
 }
 
-/** Small enough that an aborted read ends soon, large enough that calls do not count. */
+/** Small enough that an aborted read ends soon, large enough that messages to oneself do not count. */
 const pieceBytes = 8 * 1024 * 1024
+/**
+ * Of one call to the file. The system reads a file ahead while it copies out what came before; a call that asks for as
+ * much as it reads ahead waits for all of it, and fills a page cache that has no room (README, "Weights").
+ */
+const usualCallBytes = 256 * 1024
 
 /**
  * @param limitBytesPerSec makes a disk as slow as that, for experiments
+ * @param callBytes of one call to the file, for benches
  */
-export function createInlineReader(store: ShardStore, limitBytesPerSec = Infinity): ShardReader {
+export function createInlineReader(
+  store: ShardStore,
+  limitBytesPerSec = Infinity,
+  callBytes = usualCallBytes,
+): ShardReader {
   // Opening a file for each read is several times slower than reading it (measured by webai-at-home: 7.8×).
   const handles = new Map<string, Promise<ReadHandle>>()
   /** When a disk so slow would be done with what was read; small reads add up. */
@@ -53,8 +63,10 @@ export function createInlineReader(store: ShardStore, limitBytesPerSec = Infinit
       const { length } = into()
       for (let at = 0; at < length; at += pieceBytes) {
         if (signal?.aborted) throw new EngineError('aborted', `${from.file} was not read to its end.`)
-        handle.read(into().subarray(at, at + pieceBytes), from.offset + at)
-        doneMs += (Math.min(pieceBytes, length - at) / limitBytesPerSec) * 1000
+        const piece = into().subarray(at, at + pieceBytes)
+        for (let i = 0; i < piece.length; i += callBytes)
+          handle.read(piece.subarray(i, i + callBytes), from.offset + at + i)
+        doneMs += (piece.length / limitBytesPerSec) * 1000
         const aheadMs = doneMs - performance.now()
         if (aheadMs > 1) await new Promise((resolve) => setTimeout(resolve, aheadMs))
         else await breathe()
