@@ -111,12 +111,14 @@ export function layersBytes({ windowBytes }: Figures, cpuLayers: number, visits:
  * @param windowBytes by layers; what a window takes at most, and so wherever it lies, unless given
  */
 export function pinnedLayers(
-  { roomBytes, kvBytes, outputBytes, ...figures }: Figures,
+  figures: Figures,
   isHead: boolean,
-  windowBytes = figures.windowBytes,
+  windowBytes: Float64Array = figures.windowBytes,
 ): number {
-  const forLayers = roomBytes - (isHead ? outputBytes : 0)
-  return windowBytes.findLastIndex((bytes, layers) => bytes + layers * kvBytes <= forLayers)
+  const forLayers = figures.roomBytes - (isHead ? figures.outputBytes : 0)
+  let layers = windowBytes.length - 1
+  while (layers >= 0 && (windowBytes[layers] ?? 0) + layers * figures.kvBytes > forLayers) layers--
+  return layers
 }
 
 /** No fewer units stream, however small they are. */

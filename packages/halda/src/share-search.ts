@@ -81,11 +81,11 @@ export function pinnedPairs(
   )
 }
 
-type MostLayers = (device: Figures, isHead: boolean) => number
+type MostLayers = (device: number, isHead: boolean) => number
 
 /** What takes least in one round if all layers stay in memory wherever windows lie; Infinity where they cannot. */
 function pinnedTpotNs(problem: ShareProblem, tours: Tours): number {
-  const bound = pinnedBound(problem, (figures, isHead) => pinnedLayers(figures, isHead))
+  const bound = pinnedBound(problem, (device, isHead) => pinnedLayers(problem.figures[device]!, isHead))
   let tpotNs = Infinity
   for (const { set, leastNs } of candidates(problem, tours, 1, bound, Infinity)) {
     if (leastNs >= tpotNs) break
@@ -98,8 +98,8 @@ function pinnedTpotNs(problem: ShareProblem, tours: Tours): number {
 
 function pinnedBound({ nLayers, figures }: ShareProblem, mostLayers: MostLayers): ShareBound {
   const columnsFor = (isHead: boolean) =>
-    figures.map((each): Column => {
-      const most = mostLayers(each, isHead)
+    figures.map((each, device): Column => {
+      const most = mostLayers(device, isHead)
       const firstNs = isHead ? each.kappaNs : 0
       const column = new Float64Array(nLayers + 1).fill(Infinity)
       for (let layers = 0; layers <= most; layers++) column[layers] = firstNs + layers * each.alphaNs
