@@ -31,6 +31,7 @@ export const errorCodes = [
   'out-of-memory',
   'gpu-refused',
   'gpu-lost',
+  'gpu-full',
   'aborted',
   'bug',
 ] as const

@@ -23,6 +23,8 @@ export interface Gpu {
   session(model: Uint8Array, outputs?: 'cpu' | 'gpu-buffer'): Promise<InferenceSession>
   /** A tensor over all of a buffer, which stays the caller's. */
   tensor(buffer: GPUBuffer, type: OnnxType, dims: readonly number[]): Tensor
+  /** One int32 in the processor's memory, for inputs that decide shapes. */
+  number(value: number): Tensor
   /**
    * For tensors, and to be written and read by us; its length rounded up to 16 bytes.
    *
@@ -45,6 +47,9 @@ export interface Gpu {
 /** WebGPU §5.1.2 and §5.3: `GPUBufferUsage` and `GPUMapMode`, which TypeScript's library does not declare as values. */
 const [mapReadUsage, copySrcUsage, copyDstUsage, storageUsage] = [0x1, 0x4, 0x8, 0x80]
 const mapRead = 0x1
+
+/** Of buffers for tensors, which are written and read by us, too. */
+export const tensorUsage = storageUsage | copySrcUsage | copyDstUsage
 
 const rounded = (byteLength: number): number => Math.max(16, Math.ceil(byteLength / 16) * 16)
 
@@ -89,16 +94,19 @@ export function createGpu(name: string, device: GPUDevice, { InferenceSession, T
           executionProviders: [{ name: 'webgpu', device }],
           preferredOutputLocation: outputs,
           logSeverityLevel: 3,
+          // A step that only the processor knows would cost two copies in each run, and nobody would notice.
+          extra: { session: { disable_cpu_ep_fallback: '1' } },
         }),
       ),
 
     tensor: (buffer, type, dims) => Tensor.fromGpuBuffer(buffer, { dataType: type, dims: [...dims] }),
+    number: (value) => new Tensor('int32', Int32Array.of(value), [1]),
 
     async buffer(byteLength) {
       const size = rounded(byteLength)
       if (size > device.limits.maxStorageBufferBindingSize) throw tooMuch(name, size)
       device.pushErrorScope('out-of-memory')
-      const buffer = device.createBuffer({ size, usage: storageUsage | copySrcUsage | copyDstUsage })
+      const buffer = device.createBuffer({ size, usage: tensorUsage })
       if (await device.popErrorScope()) throw tooMuch(name, size)
       if (problem) throw problem
       held.add(buffer)

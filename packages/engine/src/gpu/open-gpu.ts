@@ -13,8 +13,15 @@ export type OpenGpuOptions = {
   takesSoftware?: boolean
 }
 
-/** Halves what is read for f16 operands, and lets products share sums between lanes; neither is needed. */
-const wantedFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups']
+/**
+ * Halves what is read for f16 operands, and lets products share sums between lanes; neither is needed. With subgroups of
+ * four lanes, as SwiftShader's, onnxruntime 1.30's attention over 32 rows and more is wrong from the fifth row on.
+ */
+function wantedFeatures({ features, info }: GPUAdapter): GPUFeatureName[] {
+  const wanted: GPUFeatureName[] = ['shader-f16']
+  if (info.subgroupMinSize >= 8) wanted.push('subgroups')
+  return wanted.filter((feature) => features.has(feature))
+}
 
 /**
  * Nothing is fetched where there is no GPU.
@@ -29,7 +36,7 @@ export async function openGpu({ takesSoftware = false }: OpenGpuOptions = {}): P
   let gpu: Gpu | null = null
   try {
     const device = await adapter.requestDevice({
-      requiredFeatures: wantedFeatures.filter((feature) => adapter.features.has(feature)),
+      requiredFeatures: wantedFeatures(adapter),
       requiredLimits: allLimits(adapter.limits),
     })
     gpu = createGpu(name, device, await loadRuntime())

@@ -3,9 +3,12 @@
  *
  * @module
  */
-import type { LoadedModel } from '../node/load-model.ts'
-import { logitsOf, runAlone, type Head } from '../model/layers.ts'
+import type { ModelConfig } from '../model/config.ts'
+import { logitsOf, runAlone, type Head, type Layers } from '../model/layers.ts'
 import { probabilities } from '../model/softmax.ts'
+
+/** All of a model, wherever it runs. */
+export type WholeModel = { config: ModelConfig; layers: Layers; head: Head }
 
 /** One prompt and what llama.cpp says comes next. */
 export type GoldenCase = {
@@ -31,7 +34,7 @@ export function divergence(top: GoldenCase['top'], q: Float32Array): number {
  * @param options.chunkRows how many tokens go at once; all by default
  */
 export async function nextProbabilities(
-  model: LoadedModel,
+  model: WholeModel,
   tokens: readonly number[],
   options: { session?: number; position?: number; chunkRows?: number } = {},
 ): Promise<Float32Array> {
@@ -40,7 +43,7 @@ export async function nextProbabilities(
 
 /** (dim), behind the last layer. */
 async function lastHidden(
-  { layers, head, config }: LoadedModel,
+  { layers, head, config }: WholeModel,
   tokens: readonly number[],
   {
     session = 0,
@@ -60,7 +63,7 @@ async function lastHidden(
 
 /** `count` tokens, each the most likely. */
 export async function greedyTokens(
-  model: LoadedModel,
+  model: WholeModel,
   prompt: readonly number[],
   count: number,
 ): Promise<number[]> {
