@@ -26,31 +26,38 @@ async function withCluster(
   }
 }
 
-for (const devices of [1, 2, 3, 4]) {
-  for (const dtype of ['f16', 'f32'] as const) {
-    test(`a ring of ${devices} with ${dtype} frames gives llama.cpp’s answers, and every device asks`, async () => {
-      test.skip(!existsSync(expectedFile), 'llama.cpp’s answers lie beside the project, in ../shared/demo')
-      test.setTimeout(120_000)
-      const expected = JSON.parse(readFileSync(expectedFile, 'utf8')) as Expected
-      await withCluster({ devices, dtype }, async (cluster) => {
-        for (const [model, cases] of Object.entries(expected)) {
-          if (!Array.isArray(cases)) continue
-          const plan = await cluster.choose(`/models/${model}.gguf`)
-          expect(new Set(plan.windows.map(({ device }) => device)).size).toBe(devices)
-          const questions = cases.filter(({ exact }) => exact)
-          // Every device asks its share, one question after the other, while the others ask theirs.
-          const asked = cluster.pages.map(async (_, device) => {
-            for (const [i, { messages, text }] of questions.entries()) {
-              if (i % devices !== device) continue
-              const answer = await cluster.chat(device, `golden-${model}-${i}`, turnsOf(messages))
-              expect(answer.text, `${model}: ${messages.at(-1)}`).toBe(text)
-            }
-          })
-          await Promise.all(asked)
-        }
-      })
+/** Alone, a device sends no frames. */
+const rings = [
+  { devices: 1, dtype: 'f32' },
+  ...[2, 3, 4].flatMap((devices) => [
+    { devices, dtype: 'f16' as const },
+    { devices, dtype: 'f32' as const },
+  ]),
+] as const
+
+for (const { devices, dtype } of rings) {
+  test(`a ring of ${devices} with ${dtype} frames gives llama.cpp’s answers, and every device asks`, async () => {
+    test.skip(!existsSync(expectedFile), 'llama.cpp’s answers lie beside the project, in ../shared/demo')
+    test.setTimeout(120_000)
+    const expected = JSON.parse(readFileSync(expectedFile, 'utf8')) as Expected
+    await withCluster({ devices, dtype }, async (cluster) => {
+      for (const [model, cases] of Object.entries(expected)) {
+        if (!Array.isArray(cases)) continue
+        const plan = await cluster.choose(`/models/${model}.gguf`)
+        expect(new Set(plan.windows.map(({ device }) => device)).size).toBe(devices)
+        const questions = cases.filter(({ exact }) => exact)
+        // Every device asks its share, one question after the other, while the others ask theirs.
+        const asked = cluster.pages.map(async (_, device) => {
+          for (const [i, { messages, text }] of questions.entries()) {
+            if (i % devices !== device) continue
+            const answer = await cluster.chat(device, `golden-${model}-${i}`, turnsOf(messages))
+            expect(answer.text, `${model}: ${messages.at(-1)}`).toBe(text)
+          }
+        })
+        await Promise.all(asked)
+      }
     })
-  }
+  })
 }
 
 test('the second turn runs only what is new', async () => {
