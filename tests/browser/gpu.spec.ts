@@ -1,6 +1,7 @@
 import { chromium, expect } from '@playwright/test'
 import { chromiumArgs, chromiumPath, gpuArgs } from '../chromium.ts'
 import { test } from './browser-test.ts'
+import type { GpuSpeed } from '../../packages/engine/src/worker/profile/gpu-speed.ts'
 import { inWorker } from './in-worker.ts'
 
 const script = '/gpu.worker.ts'
@@ -75,5 +76,30 @@ test.describe('in a browser with WebGPU', () => {
   test('an error that nobody caught ends the use of a GPU', async ({ page }) => {
     await inWorker(page, script, 'open', true)
     expect(await inWorker<string>(page, script, 'misuse')).toMatch(/stopped: .*size/i)
+  })
+
+  test('layers are measured on it, by the types that a model has, and nothing is left of it', async ({
+    page,
+  }) => {
+    await inWorker(page, script, 'open', true)
+    const storedBytes = { Q4_K: 450_000, Q6_K: 200_000, F32: 2048 }
+    const model = {
+      name: 'small',
+      nLayers: 2,
+      dim: 256,
+      layerBytes: [storedBytes, storedBytes],
+      outputBytes: {},
+      embeddingBytes: 0,
+      tiedOutput: true,
+      kvBytesPerPosition: 1024,
+      contextLength: 512,
+    }
+    type Measured = { speed: GpuSpeed; none: null; ms: number }
+    const { speed, none, ms } = await inWorker<Measured>(page, script, 'measure', model)
+    expect(none).toBeNull()
+    expect(Object.keys(speed.weightBytesPerSec)).toEqual(['Q4_K', 'Q6_K'])
+    expect(Object.values(speed.weightBytesPerSec).every((rate) => rate > 1e5)).toBe(true)
+    expect(speed.copyMs).toBeGreaterThan(0)
+    console.log('measured on SwiftShader in', Math.round(ms), 'ms:', speed)
   })
 })

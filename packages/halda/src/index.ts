@@ -15,5 +15,6 @@ export {
 } from './residency.ts'
 export { planExact } from './solve-exact.ts'
 export { planManual, type ManualRequest } from './solve-manual.ts'
+export { layerKvBytes } from './symbols.ts'
 export type * from './types.ts'
 export { evenLayers } from './windows.ts'

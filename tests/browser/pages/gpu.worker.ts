@@ -3,8 +3,11 @@
  *
  * @module
  */
+import type { ModelProfile } from '@hearth/halda'
+import { wasmPacking } from '../../../packages/engine/src/backend/wasm-packing.ts'
 import type { Gpu } from '../../../packages/engine/src/gpu/gpu.ts'
 import { openGpu } from '../../../packages/engine/src/gpu/open-gpu.ts'
+import { measureGpu, type GpuSpeed } from '../../../packages/engine/src/worker/profile/gpu-speed.ts'
 import { serve } from './served.ts'
 
 let opened: Gpu | null = null
@@ -52,6 +55,18 @@ serve({
   },
 
   take: async (byteLength: number) => void (await here().buffer(byteLength)),
+
+  /** As a device measures itself; and again with too little memory for one layer. */
+  async measure(
+    model: ModelProfile | null,
+  ): Promise<{ speed: GpuSpeed | null; none: GpuSpeed | null; ms: number }> {
+    const gpu = here()
+    const startMs = performance.now()
+    const speed = await measureGpu(gpu, wasmPacking, model, 1e9)
+    const ms = performance.now() - startMs
+    if (gpu.heldBytes() > 0) throw new Error(`${gpu.heldBytes()} bytes are left of measuring`)
+    return { speed, none: await measureGpu(gpu, wasmPacking, model, 1e4), ms }
+  },
 
   /** Makes a mistake that only the device sees. @returns what is said of it */
   async misuse(): Promise<string> {

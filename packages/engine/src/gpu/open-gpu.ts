@@ -23,16 +23,32 @@ function wantedFeatures({ features, info }: GPUAdapter): GPUFeatureName[] {
   return wanted.filter((feature) => features.has(feature))
 }
 
+export type FoundGpu = {
+  /** As of {@link Gpu}. */
+  readonly name: string
+  /** To be called once. @throws EngineError 'gpu-refused' when it cannot be used */
+  open(): Promise<Gpu>
+}
+
+/** Takes a moment and fetches nothing. @returns null where the browser offers no GPU */
+export async function findGpu({ takesSoftware = false }: OpenGpuOptions = {}): Promise<FoundGpu | null> {
+  const adapter = await findAdapter(takesSoftware)
+  if (adapter === null) return null
+  const name = nameOf(adapter.info)
+  return { name, open: () => openAdapter(adapter, name) }
+}
+
 /**
  * Nothing is fetched where there is no GPU.
  *
  * @returns null where the browser offers none
  * @throws EngineError 'gpu-refused' where there is one that cannot be used
  */
-export async function openGpu({ takesSoftware = false }: OpenGpuOptions = {}): Promise<Gpu | null> {
-  const adapter = await findAdapter(takesSoftware)
-  if (adapter === null) return null
-  const name = nameOf(adapter.info)
+export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu | null> {
+  return (await findGpu(options))?.open() ?? null
+}
+
+async function openAdapter(adapter: GPUAdapter, name: string): Promise<Gpu> {
   let gpu: Gpu | null = null
   try {
     const device = await adapter.requestDevice({

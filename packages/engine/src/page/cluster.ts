@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { BytesByType, DeviceId, PlanRequest, Slowdown } from '@hearth/halda'
+import type { BytesByType, DeviceId, GpuProfile, PlanRequest, Slowdown } from '@hearth/halda'
 import type { EngineError, ErrorCode } from '../errors.ts'
 import type { ChatEvent, ChatMessage, GenerateOptions, RoomView } from '../protocol.ts'
 
@@ -40,8 +40,18 @@ export type Abilities = {
   diskWriteBytesPerSec: number
   diskMeasured: 'warm' | 'streamed'
   measuredAtMs: number
+  /** Null where no layer can run on a GPU. */
+  gpu: GpuProfile | null
   /** What makes it slower than these figures now; the planner is told the slower ones. */
   slowdown: Slowdown | null
+}
+
+/** The GPU of this device. */
+export type GpuView = {
+  /** As the browser names it: "intel gen-12lp". */
+  name: string
+  /** Why it is not used any more, in a sentence; null while nothing is wrong with it. */
+  problem: string | null
 }
 
 /** Layers that do not fit this device's memory and are read from its store each time they run. */
@@ -97,6 +107,10 @@ export type ClusterState = {
   /** null while measuring. */
   abilities: Abilities | null
   memoryBudgetBytes: number
+  /** What layers may fill of the GPU's memory; 0 when it is switched off. */
+  gpuBudgetBytes: number
+  /** Null where the browser offers none, and before it was looked for. */
+  gpu: GpuView | null
   /** Bytes the engine holds now: weights, KV cache, scratch, buffers. */
   memoryBytes: number
   /** Most that `memoryBytes` was since the page opened. */
@@ -154,6 +168,8 @@ export interface Cluster {
   ): AsyncIterable<ChatEvent>
   rename(name: string): void
   setMemoryBudget(bytes: number): void
+  /** @param bytes 0 switches it off */
+  setGpuBudget(bytes: number): void
   measureAgain(): Promise<void>
   /** Deletes what this device stores of a model. Refused, with a sentence, while the room runs it. */
   removeModel(model: string): Promise<void>
@@ -172,6 +188,9 @@ export type CreateClusterOptions = {
   /** Overrides for tests and for engineers; measured or remembered otherwise. */
   threads?: number
   memoryBudgetBytes?: number
+  gpuBudgetBytes?: number
+  /** Layers may also run on a GPU that is only a program on the processor, for tests. */
+  takesSoftwareGpu?: boolean
   backend?: 'wasm' | 'reference'
   /** Makes the store as slow as that, for experiments. */
   diskBytesPerSec?: number

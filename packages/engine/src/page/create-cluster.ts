@@ -13,7 +13,7 @@ import type { Cluster, ClusterState, CreateClusterOptions } from './cluster.ts'
 import { watchConditions } from './conditions.ts'
 import { claimDeviceId, defaultName } from './device-id.ts'
 import { startEngineWorker, type EngineWorker } from './engine-worker.ts'
-import { defaultMemoryBudget, missingFeatures } from './features.ts'
+import { defaultGpuBudget, defaultMemoryBudget, missingFeatures } from './features.ts'
 import { createJoinSecret, deriveRoomKeys, secretOf, toFragment, type JoinSecret } from './join-secret.ts'
 import { fetchOfferedModels } from './offered-models.ts'
 import { readinessOf } from './readiness.ts'
@@ -45,6 +45,8 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     missing,
     abilities: null,
     memoryBudgetBytes: options.memoryBudgetBytes ?? remembered.memoryBudgetBytes() ?? defaultMemoryBudget(),
+    gpuBudgetBytes: options.gpuBudgetBytes ?? remembered.gpuBudgetBytes() ?? defaultGpuBudget(),
+    gpu: null,
     memoryBytes: 0,
     peakMemoryBytes: 0,
     reservedBytes: 0,
@@ -103,6 +105,8 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
         origin,
         dtype: options.dtype ?? 'f16',
         memoryBudgetBytes: state.memoryBudgetBytes,
+        gpuBudgetBytes: state.gpuBudgetBytes,
+        takesSoftwareGpu: options.takesSoftwareGpu ?? false,
         backend: options.backend ?? 'wasm',
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.diskBytesPerSec === undefined ? {} : { diskBytesPerSec: options.diskBytesPerSec }),
@@ -230,6 +234,11 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       remembered.keepMemoryBudget(memoryBudgetBytes)
       change({ memoryBudgetBytes })
       engine?.send({ type: 'budget', memoryBudgetBytes })
+    },
+    setGpuBudget(gpuBudgetBytes) {
+      remembered.keepGpuBudget(gpuBudgetBytes)
+      change({ gpuBudgetBytes })
+      engine?.send({ type: 'gpu-budget', gpuBudgetBytes })
     },
     async measureAgain() {
       change({ abilities: null })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { defaultMemoryBudget } from './features.ts'
+import { defaultGpuBudget, defaultMemoryBudget } from './features.ts'
 
 const mac =
   'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.4 Safari/605.1.15'
@@ -16,5 +16,13 @@ describe('the memory that a device offers until a person says otherwise', () => 
     ['a tablet that says it is a Mac', { userAgent: mac, maxTouchPoints: 5 }, 1],
   ])('is careful: %s', (_, device, gibibytes) => {
     expect(defaultMemoryBudget(device)).toBe(gibibytes * 2 ** 30)
+  })
+
+  it('is a quarter as much on the GPU, and none on phones and tablets', () => {
+    expect(defaultGpuBudget({ userAgent: windows, maxTouchPoints: 10, deviceMemory: 8 })).toBe(
+      0.875 * 2 ** 30,
+    )
+    expect(defaultGpuBudget({ userAgent: android, maxTouchPoints: 5, deviceMemory: 8 })).toBe(0)
+    expect(defaultGpuBudget({ userAgent: mac, maxTouchPoints: 5 })).toBe(0)
   })
 })

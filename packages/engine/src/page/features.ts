@@ -89,13 +89,21 @@ async function opensStorage(): Promise<boolean> {
  * do not refuse in time (peers: 64 GB were granted on a 16 GB machine).
  */
 export function defaultMemoryBudget(device: DeviceHints = navigator): number {
-  const { userAgent, maxTouchPoints, deviceMemory } = device
-  // iPads say that they are Macs (iPadOS 13), which have no touch screens.
-  const isMobile =
-    /Android|iPhone|iPad|Mobile/.test(userAgent) || (/Macintosh/.test(userAgent) && maxTouchPoints > 1)
-  const mostGibibytes = isMobile ? 1 : deviceMemory === undefined ? 2 : 3.5
+  const { deviceMemory } = device
+  const mostGibibytes = isMobile(device) ? 1 : deviceMemory === undefined ? 2 : 3.5
   return Math.min(mostGibibytes, (deviceMemory ?? Infinity) / 2) * 2 ** 30
 }
+
+/**
+ * The same of the GPU's memory. WebGPU refuses nothing either, nor does it say whether a GPU shares the device's memory, as
+ * most do: so a quarter as much again, and nothing on phones, where pages that take too much are ended without a word.
+ */
+export const defaultGpuBudget = (device: DeviceHints = navigator): number =>
+  isMobile(device) ? 0 : defaultMemoryBudget(device) / 4
+
+/** iPads say that they are Macs (iPadOS 13), which have no touch screens. */
+const isMobile = ({ userAgent, maxTouchPoints }: DeviceHints): boolean =>
+  /Android|iPhone|iPad|Mobile/.test(userAgent) || (/Macintosh/.test(userAgent) && maxTouchPoints > 1)
 
 /** `deviceMemory`: GiB in powers of two, 8 at most (W3C Device Memory §2); Chromium only. */
 type DeviceHints = { userAgent: string; maxTouchPoints: number; deviceMemory?: number }

@@ -7,6 +7,7 @@ import { maxNameChars, type RoomId } from '../protocol.ts'
 
 const nameKey = 'hearth.name'
 const budgetKey = 'hearth.memoryBudgetBytes'
+const gpuBudgetKey = 'hearth.gpuBudgetBytes'
 /** The room this profile was last in: its devices may open it again after a restart of the server. */
 const roomKey = 'hearth.room'
 
@@ -21,6 +22,12 @@ export const createRemembered = (storage: Storage | null) => ({
     return bytes > 0 ? bytes : null
   },
   keepMemoryBudget: (bytes: number): void => storage?.setItem(budgetKey, String(bytes)),
+  gpuBudgetBytes(): number | null {
+    const text = storage?.getItem(gpuBudgetKey) ?? ''
+    const bytes = Number(text)
+    return text !== '' && bytes >= 0 ? bytes : null
+  },
+  keepGpuBudget: (bytes: number): void => storage?.setItem(gpuBudgetKey, String(bytes)),
   wasIn: (room: RoomId): boolean => storage?.getItem(roomKey) === room,
   keepRoom: (room: RoomId): void => storage?.setItem(roomKey, room),
 })

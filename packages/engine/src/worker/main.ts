@@ -9,6 +9,7 @@ import { createMeasuredBackend } from '../backend/wasm-thread-count.ts'
 import { createWasmBackend } from '../backend/wasm.ts'
 import { createWebHost } from '../backend/wasm-host-web.ts'
 import { EngineError, toEngineError } from '../errors.ts'
+import { findGpu } from '../gpu/open-gpu.ts'
 import type { ModelChoice } from '../protocol.ts'
 import { createChannelLink, createPortLink } from '../ring/channel-link.ts'
 import { createProbedLink } from '../ring/probed-link.ts'
@@ -23,7 +24,10 @@ import { createHopTimer, type HopTimer } from './hop-times.ts'
 import { createMemoryWatch } from './memory-watch.ts'
 import type { EngineCall, EngineEvent, EngineReport, EngineRequest, StartOptions } from './messages.ts'
 import { inspectModel, type ModelPlace } from './open-model.ts'
+import { createOwnGpu, type OwnGpu } from './own-gpu.ts'
 import type { LentReader } from './profile/disk-speed.ts'
+import { gpuRoomBytes } from './profile/gpu-room.ts'
+import { measureGpu } from './profile/gpu-speed.ts'
 import { createKeptMeasurements } from './profile/kept-measurements.ts'
 import { measureDevice, measureForModel } from './profile/measure.ts'
 import { createOwnProfile, type OwnProfile } from './profile/own-profile.ts'
@@ -39,6 +43,7 @@ type Engine = {
   backend: Backend
   place: ModelPlace
   shelf: Shelf
+  gpu: OwnGpu
   hops: HopTimer
   profile: OwnProfile
 }
@@ -73,6 +78,8 @@ async function start({
   backend: kind,
   threads: wanted,
   memoryBudgetBytes,
+  gpuBudgetBytes,
+  takesSoftwareGpu,
   diskBytesPerSec,
   readsAhead = true,
 }: StartOptions): Promise<Engine> {
@@ -89,6 +96,16 @@ async function start({
       report({ downloadedBytes })
     },
   }
+  const gpu = createOwnGpu({
+    // Layers go to the GPU from the layout of the fast kernels.
+    find: async () => (kind === 'reference' ? null : findGpu({ takesSoftware: takesSoftwareGpu })),
+    budgetBytes: gpuBudgetBytes,
+    onchange(view) {
+      report({ gpu: view })
+      if (view?.problem) post({ type: 'problem', code: 'gpu-lost', message: view.problem })
+      profile.gpuChanged()
+    },
+  })
   const reader = createMeasuredReader(openReader(diskBytesPerSec).reader)
   const device = createDevice({
     me,
@@ -124,6 +141,14 @@ async function start({
     measureDevice: (mostBytes) =>
       measureDevice(backend, shelf.store, () => openReader(diskBytesPerSec), mostBytes),
     measureForModel: (model, mostBytes) => measureForModel(backend, model, mostBytes),
+    gpu: {
+      ...gpu,
+      measure: async (model) => {
+        const opened = await gpu.open()
+        return opened && measureGpu(opened, backend.packing, model, gpu.budgetBytes() - opened.heldBytes())
+      },
+      roomBytes: (budgetBytes, model) => gpuRoomBytes(budgetBytes, model, backend.packing),
+    },
     hops: () => ({ times: hops.times(), assumedMs: hops.assumedMs() }),
     tell: (told) => post({ type: 'to-server', message: { type: 'profile', profile: told } }),
     report: (abilities) => report({ abilities }),
@@ -131,7 +156,7 @@ async function start({
   })
   watchMemory(backend, device, reader, profile)
   void reportStorage(shelf, device)
-  return { device, backend, place, shelf, hops, profile }
+  return { device, backend, place, shelf, gpu, hops, profile }
 }
 
 /** With as many threads as help, unless told how many. */
@@ -166,7 +191,7 @@ function watchMemory(backend: Backend, device: Device, reader: MeasuredReader, p
 }
 
 function handle(running: Engine, request: Exclude<EngineRequest, { type: 'start' }>): void {
-  const { device, hops, profile } = running
+  const { device, gpu, hops, profile } = running
   switch (request.type) {
     case 'room':
       hops.follow(request.room)
@@ -191,6 +216,9 @@ function handle(running: Engine, request: Exclude<EngineRequest, { type: 'start'
       budgetBytes = request.memoryBudgetBytes
       device.setMemoryBudget(budgetBytes)
       return profile.setMemory(budgetBytes)
+    case 'gpu-budget':
+      gpu.setBudget(request.gpuBudgetBytes)
+      return profile.gpuChanged()
     case 'conditions':
       return profile.setConditions(request.conditions)
     case 'ask':

@@ -5,7 +5,7 @@
  */
 import type { DeviceId } from '@hearth/halda'
 import type { ErrorCode } from '../errors.ts'
-import type { Abilities, StorageView, Streaming } from '../page/cluster.ts'
+import type { Abilities, GpuView, StorageView, Streaming } from '../page/cluster.ts'
 import type {
   ChatEvent,
   ChatRequest,
@@ -24,6 +24,10 @@ export type StartOptions = {
   origin: string
   dtype: Dtype
   memoryBudgetBytes: number
+  /** 0: no GPU is used. */
+  gpuBudgetBytes: number
+  /** A GPU that is only a program on the processor will do, too. */
+  takesSoftwareGpu: boolean
   /** Measured when absent. */
   threads?: number
   backend: 'wasm' | 'reference'
@@ -44,6 +48,7 @@ export type EngineRequest =
   | { type: 'peer-closed'; peer: DeviceId }
   | { type: 'control'; from: DeviceId; message: ControlMessage }
   | { type: 'budget'; memoryBudgetBytes: number }
+  | { type: 'gpu-budget'; gpuBudgetBytes: number }
   /** Whenever the page sees a change in them. */
   | { type: 'conditions'; conditions: Conditions }
   | { type: 'ask'; request: ChatRequest }
@@ -71,6 +76,7 @@ export type EngineEvent =
 /** What the page shows of its worker. */
 export type EngineReport = {
   abilities: Abilities
+  gpu: GpuView | null
   memoryBytes: number
   peakMemoryBytes: number
   reservedBytes: number

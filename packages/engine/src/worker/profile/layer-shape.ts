@@ -50,5 +50,5 @@ export const matricesOf = ({ dim, kvDim, ffnDim }: LayerShape): [rows: number, c
 
 export const isWeightType = (type: string): type is WeightType => Object.hasOwn(weightTypes, type)
 
-const bytesPerWeight = (packing: Packing, type: WeightType): number =>
+export const bytesPerWeight = (packing: Packing, type: WeightType): number =>
   packing.groupBytes(type, laneStep) / (packing.rowGroup * laneStep)

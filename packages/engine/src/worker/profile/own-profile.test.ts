@@ -43,7 +43,15 @@ const roomWith = (profile: typeof model | null): RoomView => ({
 let memory: Map<string, unknown>
 beforeEach(() => void (memory = new Map()))
 
-function visit() {
+const gpuSpeed = {
+  weightBytesPerSec: { Q8_0: 9e10, Q4_0: 8e10 },
+  prefillBytesPerSec: { Q8_0: 9e11 },
+  copyMs: 0.5,
+  measuredAtMs: 1,
+}
+
+/** @param gpu whose model's rates are half of its others */
+function visit(gpu = { name: null as string | null, budgetBytes: 0 }) {
   const kept: KeptMeasurements = {
     get: async <T>(what: string) => (memory.get(what) as T) ?? null,
     put: async (what, measured) => void memory.set(what, measured),
@@ -66,6 +74,15 @@ function visit() {
     async measureForModel({ name }) {
       measured.push(name)
       return forModel
+    },
+    gpu: {
+      name: async () => gpu.name,
+      budgetBytes: () => gpu.budgetBytes,
+      async measure(model) {
+        measured.push(model ? `GPU for ${model.name}` : 'GPU')
+        return model ? { ...gpuSpeed, weightBytesPerSec: { Q8_0: 4.5e10 } } : gpuSpeed
+      },
+      roomBytes: (budgetBytes, model) => (model ? budgetBytes / 2 : budgetBytes),
     },
     hops: () => ({ times, assumedMs: 5 }),
     tell: (profile) => told.push(profile),
@@ -123,6 +140,45 @@ describe('what a device tells of itself', () => {
       hopMs: { 'bob-device': 1 },
       hops: { 'bob-device': hop },
     })
+  })
+
+  it('has a GPU once that is measured, for most models and then for its own', async () => {
+    const { own, measured, told, reported } = visit({ name: 'acme gen-9', budgetBytes: 1e9 })
+    await own.start()
+    // What is known without it is told at once.
+    expect(told.map(({ gpu }) => gpu?.memoryBytes)).toEqual([undefined, 1e9])
+    expect(reported.map(({ gpu }) => gpu?.copyMs)).toEqual([undefined, 0.5])
+    own.follow(roomWith(model))
+    await expect.poll(() => measured).toEqual(['device', 'GPU', 'demo', 'GPU for demo'])
+    await expect
+      .poll(() => told.at(-1)?.gpu)
+      .toEqual({
+        memoryBytes: 5e8,
+        weightBytesPerSec: { Q8_0: 4.5e10, Q4_0: 8e10 },
+        prefillBytesPerSec: { Q8_0: 9e11 },
+        copyMs: 0.5,
+      })
+    const again = visit({ name: 'acme gen-9', budgetBytes: 1e9 })
+    await again.own.start()
+    expect(again.measured).toEqual([])
+    expect(again.told.map(({ gpu }) => gpu?.memoryBytes)).toEqual([1e9])
+    // Another GPU is another matter.
+    const other = visit({ name: 'acme gen-10', budgetBytes: 1e9 })
+    await other.own.start()
+    expect(other.measured).toEqual(['GPU'])
+  })
+
+  it('has no GPU any more when that is switched off, and measures one that is switched on', async () => {
+    const gpu = { name: null as string | null, budgetBytes: 0 }
+    const { own, measured, told } = visit(gpu)
+    await own.start()
+    Object.assign(gpu, { name: 'acme gen-9', budgetBytes: 1e9 })
+    own.gpuChanged()
+    await expect.poll(() => told.at(-1)?.gpu?.memoryBytes).toBe(1e9)
+    Object.assign(gpu, { name: null, budgetBytes: 0 })
+    own.gpuChanged()
+    expect(told.at(-1)).not.toHaveProperty('gpu')
+    expect(measured).toEqual(['device', 'GPU'])
   })
 
   it('is slower out of sight, and as before when it is back', async () => {

@@ -4,11 +4,13 @@
  *
  * @module
  */
-import type { DeviceId, DeviceProfile, HopTimes, ModelProfile } from '@hearth/halda'
+import type { DeviceId, DeviceProfile, GpuProfile, HopTimes, ModelProfile } from '@hearth/halda'
 import type { Backend } from '../../backend/backend.ts'
 import type { Abilities } from '../../page/cluster.ts'
 import type { RoomView } from '../../protocol.ts'
 import type { ReaderStats } from '../../store/measured-reader.ts'
+import type { OwnGpu } from '../own-gpu.ts'
+import type { GpuSpeed } from './gpu-speed.ts'
 import type { KeptMeasurements } from './kept-measurements.ts'
 import type { ComputeSpeed, MeasuredDevice } from './measure.ts'
 import { median } from './median.ts'
@@ -29,6 +31,12 @@ export type OwnProfileOptions = {
   /** Both within so much memory. */
   measureDevice(mostBytes: number): Promise<MeasuredDevice>
   measureForModel(model: ModelProfile, mostBytes: number): Promise<ComputeSpeed>
+  gpu: Pick<OwnGpu, 'name' | 'budgetBytes'> & {
+    /** For a model, or for most of them. @returns null where no layer can run on it */
+    measure(model: ModelProfile | null): Promise<GpuSpeed | null>
+    /** What of its budget the planner may count on. */
+    roomBytes(budgetBytes: number, model: ModelProfile | null): number
+  }
   /** Hop times, and what to assume of devices that they do not name. */
   hops(): { times: Record<DeviceId, HopTimes>; assumedMs: number }
   /** To the server. */
@@ -46,6 +54,8 @@ export interface OwnProfile {
   follow(room: RoomView): void
   measureAgain(): Promise<void>
   setMemory(bytes: number): void
+  /** Another budget, or the GPU failed. */
+  gpuChanged(): void
   setConditions(conditions: Conditions): void
   /** This device ran layers for one token behind so many others. */
   noteRun(run: { layers: number; position: number; ms: number }): void
@@ -64,13 +74,15 @@ const outputMs = ({ outputBytes }: ModelProfile, { weightBytesPerSec }: ComputeS
   )
 
 export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
-  const { me, backend, kept, measureDevice, measureForModel, hops, tell, report, onproblem } = options
+  const { me, backend, kept, measureDevice, measureForModel, gpu, hops, tell, report, onproblem } = options
   const heat = createHeat()
   let memoryBytes = options.memoryBytes
   let conditions: Conditions = { isHidden: false, isBatteryLow: false }
   let device: MeasuredDevice | null = null
   let model: ModelProfile | null = null
   let forModel: (ComputeSpeed & { measuredAtMs: number }) | null = null
+  let gpuDevice: GpuSpeed | null = null
+  let gpuForModel: GpuSpeed | null = null
   let streamedBytesPerSec: number | null = null
   /** As answers really took, since the model was chosen. */
   let headFixedMs: number | null = null
@@ -99,8 +111,23 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
     device = known ?? (await measureDevice(spareBytes()))
     if (!known) await kept.put(deviceKey, device)
     if (afresh) streamedBytesPerSec = headFixedMs = null
-    update()
+    await measureGpu(null, afresh)
     if (model) await measureModel(model, afresh)
+  }
+
+  /** Tells what is known without it first, if it must be measured: that takes a while. */
+  async function measureGpu(wanted: ModelProfile | null, afresh: boolean): Promise<void> {
+    const name = await gpu.name()
+    const key = `gpu ${name} ${wanted ? keyOf(wanted) : deviceKey}`
+    let speed = afresh || name === null ? null : await kept.get<GpuSpeed>(key)
+    if (speed === null && name !== null) {
+      update()
+      speed = await gpu.measure(wanted)
+      if (speed) await kept.put(key, speed)
+    }
+    if (wanted === null) gpuDevice = speed
+    else if (model === wanted) gpuForModel = speed
+    update()
   }
 
   async function measureModel(wanted: ModelProfile, afresh: boolean): Promise<void> {
@@ -110,7 +137,20 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
     if (!known) await kept.put(key, measured)
     if (model !== wanted) return
     forModel = measured
-    update()
+    await measureGpu(wanted, afresh)
+  }
+
+  function gpuProfile(): GpuProfile | null {
+    const speed = gpuForModel ?? gpuDevice
+    const memoryBytes = gpu.roomBytes(gpu.budgetBytes(), model)
+    if (speed === null || memoryBytes < 1) return null
+    const { copyMs } = speed
+    return {
+      memoryBytes,
+      weightBytesPerSec: { ...gpuDevice?.weightBytesPerSec, ...gpuForModel?.weightBytesPerSec },
+      prefillBytesPerSec: { ...gpuDevice?.prefillBytesPerSec, ...gpuForModel?.prefillBytesPerSec },
+      copyMs,
+    }
   }
 
   /** Tells what is known now, if it is news. */
@@ -118,6 +158,7 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
     if (!device) return
     const slowdown = slowdownOf(conditions, heat.factor())
     const { times, assumedMs } = hops()
+    const onGpu = gpuProfile()
     const speed = {
       ...device,
       ...forModel,
@@ -132,6 +173,7 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
         device: me,
         memoryBytes,
         ...speed,
+        ...(onGpu && { gpu: onGpu }),
         hopMs: Object.fromEntries(Object.entries(times).map(([peer, { rowMs }]) => [peer, rowMs])),
         hops: times,
         defaultHopMs: assumedMs,
@@ -141,7 +183,13 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
     const news = JSON.stringify(profile)
     if (news === told) return
     told = news
-    report({ compute: backend.detail, threads: backend.threads, ...speed, slowdown: slowdown ?? null })
+    report({
+      compute: backend.detail,
+      threads: backend.threads,
+      ...speed,
+      gpu: onGpu,
+      slowdown: slowdown ?? null,
+    })
     tell(profile)
   }
 
@@ -151,7 +199,7 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
       const next = choice?.profile ?? null
       if (next === null || (model && keyOf(next) === keyOf(model))) return
       model = next
-      forModel = null
+      forModel = gpuForModel = null
       headFixedMs = null
       headMs = []
       heat.reset()
@@ -163,6 +211,15 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
     setMemory(bytes) {
       memoryBytes = bytes
       update()
+    },
+    gpuChanged() {
+      update()
+      if (gpu.budgetBytes() === 0 || gpuDevice) return
+      inTurn(async () => {
+        if (!device || gpuDevice) return
+        await measureGpu(null, false)
+        if (model) await measureGpu(model, false)
+      }).catch(onproblem)
     },
     setConditions(next) {
       conditions = next

@@ -30,6 +30,12 @@ describe('a slowdown', () => {
       diskReadBytesPerSec: 1e9,
       hopMs: { bob: 2 },
       defaultHopMs: 2,
+      gpu: {
+        memoryBytes: 5e8,
+        weightBytesPerSec: { Q8_0: 4e10 },
+        prefillBytesPerSec: { Q8_0: 4e11 },
+        copyMs: 0.5,
+      },
     }
     const slowdown = { factor: 2, reasons: ['hidden' as const] }
     expect(slowed(profile, slowdown)).toEqual({
@@ -41,6 +47,12 @@ describe('a slowdown', () => {
       layerFixedMs: 0.2,
       kvAppendMs: 0.02,
       headFixedMs: 0.4,
+      gpu: {
+        memoryBytes: 5e8,
+        weightBytesPerSec: { Q8_0: 2e10 },
+        prefillBytesPerSec: { Q8_0: 2e11 },
+        copyMs: 1,
+      },
     })
     expect(slowed(profile, undefined)).toBe(profile)
   })

@@ -32,7 +32,7 @@ export function slowdownOf({ isHidden, isBatteryLow }: Conditions, heatFactor: n
   return { factor: Math.round(factor * 100) / 100, reasons: found.map(([reason]) => reason) }
 }
 
-/** The profile of a device that computes so much slower; its memory, disk and hops stay. */
+/** The profile of a device that computes so much slower, its GPU too; its memory, disk and hops stay. */
 export function slowed(profile: DeviceProfile, slowdown: Slowdown | undefined): DeviceProfile {
   if (!slowdown) return profile
   const { factor } = slowdown
@@ -49,6 +49,12 @@ export function slowed(profile: DeviceProfile, slowdown: Slowdown | undefined): 
     layerFixedMs: time(profile.layerFixedMs),
     kvAppendMs: time(profile.kvAppendMs),
     headFixedMs: time(profile.headFixedMs),
+    gpu: profile.gpu && {
+      ...profile.gpu,
+      weightBytesPerSec: slower(profile.gpu.weightBytesPerSec),
+      prefillBytesPerSec: profile.gpu.prefillBytesPerSec && slower(profile.gpu.prefillBytesPerSec),
+      copyMs: profile.gpu.copyMs * factor,
+    },
   }
 }
 
