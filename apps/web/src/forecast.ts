@@ -81,6 +81,10 @@ export function reasonsOf(room: RoomView | null): { reasons: Reason[]; notes: st
   const reasons = devices.map((part): Reason => {
     const isInRing = part.layers > 0 || part.isHead
     const ownMs = part.computeMs + part.outputMs + part.hopMs + part.waitMs
+    const onGpu =
+      part.gpuLayers > 0
+        ? `${part.gpuLayers} of its ${part.layers} layers run on its GPU, in the GPU’s memory.`
+        : null
     const slowdown = profiles.find(({ device }) => device === part.device)?.slowdown
     const adds = `Adds ${tenths(ownMs)} ms to each token: ${tenths(part.computeMs + part.outputMs)} ms of computing${
       part.hops > 0 ? `, ${tenths(part.hopMs)} ms of handing on` : ''
@@ -97,6 +101,7 @@ export function reasonsOf(room: RoomView | null): { reasons: Reason[]; notes: st
       sentences: [
         isInRing ? adds : 'Has no part of this model.',
         sentence(part.why),
+        onGpu,
         streams,
         part.memoryAdvice && sentence(part.memoryAdvice),
         slowdown ? slowdownInWords(slowdown) : null,

@@ -8,13 +8,15 @@ describe('overrides in the address', () => {
 
   it('reach the cluster in its own units', () => {
     const { cluster, name, temperature, maxTokens } = parseOverrides(
-      '?dtype=f32&threads=1&backend=reference&memoryMB=512&diskMBps=200&readAhead=off&name=%20Alice%20&temperature=0&maxTokens=64',
+      '?dtype=f32&threads=1&backend=reference&memoryMB=512&gpuMB=0&softwareGpu=on&diskMBps=200&readAhead=off&name=%20Alice%20&temperature=0&maxTokens=64',
     )
     expect(cluster).toEqual({
       dtype: 'f32',
       threads: 1,
       backend: 'reference',
       memoryBudgetBytes: 512_000_000,
+      gpuBudgetBytes: 0,
+      takesSoftwareGpu: true,
       diskBytesPerSec: 200_000_000,
       readsAhead: false,
     })
@@ -23,7 +25,7 @@ describe('overrides in the address', () => {
 
   it('are ignored when they make no sense', () => {
     const nonsense =
-      '?dtype=f64&threads=0&backend=gpu&memoryMB=lots&readAhead=maybe&name=&temperature=&maxTokens=-3'
+      '?dtype=f64&threads=0&backend=gpu&memoryMB=lots&gpuMB=-1&softwareGpu=maybe&readAhead=maybe&name=&temperature=&maxTokens=-3'
     expect(parseOverrides(nonsense)).toEqual({
       cluster: {},
       name: null,

@@ -1,6 +1,7 @@
 /**
  * What the address bar may override, for tests and for engineers: `?dtype=f32&threads=1&backend=reference`
- * `&memoryMB=512&diskMBps=200&readAhead=off&name=Alice&temperature=0&maxTokens=64`. Anything out of range is as if it were not there.
+ * `&memoryMB=512&gpuMB=256&softwareGpu=on&diskMBps=200&readAhead=off&name=Alice&temperature=0&maxTokens=64`. Anything out
+ * of range is as if it were not there.
  *
  * @module
  */
@@ -9,7 +10,14 @@ import type { CreateClusterOptions } from './cluster.ts'
 export type Overrides = {
   cluster: Pick<
     CreateClusterOptions,
-    'dtype' | 'threads' | 'backend' | 'memoryBudgetBytes' | 'diskBytesPerSec' | 'readsAhead'
+    | 'dtype'
+    | 'threads'
+    | 'backend'
+    | 'memoryBudgetBytes'
+    | 'gpuBudgetBytes'
+    | 'takesSoftwareGpu'
+    | 'diskBytesPerSec'
+    | 'readsAhead'
   >
   /** This device's name in the room. */
   name: string | null
@@ -33,6 +41,9 @@ export function parseOverrides(search: string): Overrides {
   if (query.get('readAhead') === 'off') cluster.readsAhead = false
   const memoryMB = numberIn(query.get('memoryMB'), 16, 65_536)
   if (memoryMB !== null) cluster.memoryBudgetBytes = Math.round(memoryMB * 1e6)
+  const gpuMB = numberIn(query.get('gpuMB'), 0, 65_536)
+  if (gpuMB !== null) cluster.gpuBudgetBytes = Math.round(gpuMB * 1e6)
+  if (query.get('softwareGpu') === 'on') cluster.takesSoftwareGpu = true
   const name = query.get('name')?.trim().slice(0, 64)
   const maxTokens = numberIn(query.get('maxTokens'), 1, 1_000_000)
   return {

@@ -89,6 +89,21 @@ describe('seats around the hearth', () => {
     expect([own?.layerRanges, own?.sentence, own?.link]).toEqual(['2-4', '3 of 6 layers', null])
   })
 
+  it('say which of them run on a GPU', () => {
+    const onGpu = (gpuLayers: number, layers: number) => {
+      const windows = [{ device: bob, firstLayer: 0, layers, gpuLayers }]
+      const plan = { head: alice, rounds: 1, windows, predictedTpotMs: 1 }
+      const seat = seatsOf({
+        device: alice,
+        room: { ...room([view(alice, ready), view(bob, ready)]), numbered: { number: 2, plan } },
+        links: {},
+      }).find(({ device }) => device === bob)
+      return [seat?.gpuLayers, seat?.sentence]
+    }
+    expect(onGpu(2, 3)).toEqual([2, '3 of 6 layers, 2 on its GPU'])
+    expect(onGpu(3, 3)).toEqual([3, '3 of 6 layers, on its GPU'])
+  })
+
   it('count progress only of the plan that is in force', () => {
     const loading = { phase: 'loading', loadedBytes: 1e6, totalBytes: 4e6 } as const
     const [now] = seats(view(bob, { ...loading, plan: 2 }))

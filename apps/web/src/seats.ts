@@ -19,6 +19,8 @@ export type Seat = {
   /** As in the plan, "0-5,12-17", both ends included; '' when it runs none. */
   layerRanges: string
   layers: number
+  /** Of them, those on its GPU. */
+  gpuLayers: number
   phase: SeatPhase
   /** 0…1 while loading. */
   progress: number
@@ -59,6 +61,7 @@ function seatOf(view: DeviceView, room: RoomView, state: Pick<ClusterState, 'dev
       .map(({ firstLayer, layers }) => `${firstLayer}-${firstLayer + layers - 1}`)
       .join(','),
     layers: windows.reduce((sum, { layers }) => sum + layers, 0),
+    gpuLayers: windows.reduce((sum, { gpuLayers }) => sum + gpuLayers, 0),
     phase,
     progress:
       status.phase === 'loading' && status.totalBytes > 0 ? status.loadedBytes / status.totalBytes : 0,
@@ -89,8 +92,12 @@ function sentenceOf(seat: Omit<Seat, 'sentence'>, { profile, status }: DeviceVie
   return `Offers ${bytesInWords(profile.memoryBytes)} of memory`
 }
 
-function layersInWords({ layers, isHead }: Pick<Seat, 'layers' | 'isHead'>, { choice }: RoomView): string {
+function layersInWords(
+  { layers, gpuLayers, isHead }: Pick<Seat, 'layers' | 'gpuLayers' | 'isHead'>,
+  { choice }: RoomView,
+): string {
   const total = choice?.profile.nLayers
   const share = layers === 0 ? 'No layers' : total ? `${layers} of ${total} layers` : `${layers} layers`
-  return isHead ? `${share}, and the head` : share
+  const onGpu = gpuLayers === 0 ? '' : gpuLayers === layers ? ', on its GPU' : `, ${gpuLayers} on its GPU`
+  return `${share}${onGpu}${isHead ? ', and the head' : ''}`
 }

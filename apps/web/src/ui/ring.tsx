@@ -110,6 +110,7 @@ function SeatPicture(props: { seat: Seat; place: Place; radius: number; named: b
         <Show when={props.seat.layers > 0}>
           <text class="seat-layers" y={isAbove() ? -props.radius - 8 : props.radius + 33}>
             {countInWords(props.seat.layers, 'layer', 'layers')}
+            {props.seat.gpuLayers > 0 ? `, ${props.seat.gpuLayers} on GPU` : ''}
           </text>
         </Show>
       </Show>

@@ -1,5 +1,5 @@
 import { createSignal, createUniqueId, For, Show, type JSX } from 'solid-js'
-import { sentenceOf, type HopTimes } from '../cluster.ts'
+import { sentenceOf, type ClusterState, type HopTimes } from '../cluster.ts'
 import { slowdownInWords } from '../forecast.ts'
 import { usePage } from '../page.ts'
 import { Dialog } from '../ui/dialog.tsx'
@@ -12,10 +12,12 @@ const stepBytes = 128e6
 
 /** This device's side of things, for whoever wants to look or change. */
 export function Settings(props: { open: boolean; onClose: () => void }): JSX.Element {
+  const { state } = usePage()
   return (
     <Dialog title="Settings" open={props.open} onClose={props.onClose}>
       <Name />
       <Memory />
+      <Show when={state.gpu}>{(gpu) => <GpuMemory gpu={gpu()} />}</Show>
       <Stored />
       <Measurements />
       <Room onLeft={props.onClose} />
@@ -81,6 +83,41 @@ function Memory(): JSX.Element {
       />
       <MemoryInUse />
       <p class="muted small">A new budget makes a new plan.</p>
+    </div>
+  )
+}
+
+/** Beside the memory budget, because most GPUs share the device's memory, and browsers do not say which. */
+function GpuMemory(props: { gpu: NonNullable<ClusterState['gpu']> }): JSX.Element {
+  const { cluster, state } = usePage()
+  const id = createUniqueId()
+  const [draggedBytes, setDraggedBytes] = createSignal<number | null>(null)
+  const budget = () => draggedBytes() ?? state.gpuBudgetBytes
+  const inWords = () => (budget() === 0 ? 'none, it is switched off' : bytesInWords(budget()))
+  const most = () => Math.max(8e9, Math.ceil(state.gpuBudgetBytes / stepBytes) * stepBytes)
+  return (
+    <div class="field">
+      <label for={id}>Memory of its GPU: {inWords()}</label>
+      <input
+        id={id}
+        type="range"
+        min={0}
+        max={most()}
+        step={stepBytes}
+        value={budget()}
+        aria-valuetext={inWords()}
+        onInput={(event) => setDraggedBytes(event.currentTarget.valueAsNumber)}
+        onChange={(event) => {
+          cluster.setGpuBudget(event.currentTarget.valueAsNumber)
+          setDraggedBytes(null)
+        }}
+      />
+      <p class="muted small">
+        {props.gpu.problem ?? `${props.gpu.name}.`} Most GPUs in laptops and tablets, and those of Macs, share
+        the device’s memory: then this comes on top of the memory above, and both must fit beside all else
+        that runs here. A graphics card has memory of its own. Browsers do not say which kind it is. All the
+        way to the left switches it off.
+      </p>
     </div>
   )
 }
@@ -175,6 +212,22 @@ function Measurements(): JSX.Element {
                     </>
                   )}
                 </For>
+                <Show when={abilities().gpu}>
+                  {(gpu) => (
+                    <>
+                      <For each={Object.entries(gpu().weightBytesPerSec)}>
+                        {([type, bytesPerSec]) => (
+                          <>
+                            <dt>{type} on the GPU</dt>
+                            <dd>{bytesInWords(bytesPerSec)}/s, all that a layer does included</dd>
+                          </>
+                        )}
+                      </For>
+                      <dt>To the GPU and back</dt>
+                      <dd>{msDigits(gpu().copyMs)} ms</dd>
+                    </>
+                  )}
+                </Show>
                 <dt>Each layer</dt>
                 <dd>{msDigits(abilities().layerFixedMs)} ms besides its weights</dd>
                 <dt>Memory of a chat</dt>

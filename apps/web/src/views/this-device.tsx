@@ -1,4 +1,5 @@
 import { For, Show, type JSX } from 'solid-js'
+import { gpuInWords } from '../gpu-words.ts'
 import { usePage } from '../page.ts'
 import { bytesInWords } from '../words.ts'
 import { MemoryInUse } from './memory-in-use.tsx'
@@ -20,6 +21,14 @@ export function ThisDevice(): JSX.Element {
         <dd>
           <MemoryInUse brief />
         </dd>
+        <Show when={state.gpu}>
+          {(gpu) => (
+            <>
+              <dt>GPU</dt>
+              <dd data-testid="gpu">{gpuInWords(gpu(), state)}</dd>
+            </>
+          )}
+        </Show>
         <dt>Storage</dt>
         <dd>{stored()}</dd>
         <Show when={wake.wakeLock() !== 'none'}>
