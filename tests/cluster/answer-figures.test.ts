@@ -5,6 +5,7 @@ import type { DeviceFigures } from './device-figures.ts'
 const device = (changes: Partial<DeviceFigures>): DeviceFigures => ({
   name: 'bob',
   layers: 8,
+  gpuLayers: 0,
   head: false,
   weightBytes: 0,
   memoryBytes: 0,

@@ -21,6 +21,9 @@ const usage = `Usage: npm run cluster -- [options]
   --seed N             for temperatures above 0 (default 0)
   --split even|fastest every device takes part, or Halda decides (default even)
   --layers A,B,…       layers of each device instead of --split
+  --gpu                WebGPU in every browser, on SwiftShader: slower than the processor, but the same path
+  --gpu-budget A,B,…   memory of each device's GPU, such as 256MB; 0MB switches it off
+  --gpu-layers A,B,…   of --layers, those on each device's GPU
   --rounds K           trips round the ring per token (default 1)
   --budget A,B,…       memory of each device, such as 512MB,1GB (default: what each offers)
   --slow-disk MB/s     makes every store as slow as that
@@ -45,6 +48,9 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: '0' },
       split: { type: 'string', default: 'even' },
       layers: { type: 'string' },
+      gpu: { type: 'boolean', default: false },
+      'gpu-budget': { type: 'string' },
+      'gpu-layers': { type: 'string' },
       rounds: { type: 'string' },
       budget: { type: 'string' },
       'slow-disk': { type: 'string' },
@@ -82,6 +88,13 @@ async function main(): Promise<void> {
     ...(values.layers === undefined
       ? {}
       : { layers: values.layers.split(',').map((n) => count('layers', n, 0, 1024)) }),
+    ...(values['gpu-layers'] === undefined
+      ? {}
+      : { gpuLayers: values['gpu-layers'].split(',').map((n) => count('gpu-layers', n, 0, 1024)) }),
+    gpu: values.gpu,
+    ...(values['gpu-budget'] === undefined
+      ? {}
+      : { gpuBudgetsBytes: sizes('gpu-budget', values['gpu-budget']) }),
     ...(values.rounds === undefined ? {} : { rounds: count('rounds', values.rounds, 1, 1024) }),
     ...(values.budget === undefined ? {} : { budgetsBytes: sizes('budget', values.budget) }),
     ...(values['slow-disk'] === undefined
@@ -123,6 +136,7 @@ function report({ text, stats, streams, devices, lateness }: AnswerFigures, pres
     devices.map((device, i) => ({
       name: device.head ? `${device.name} (head)` : device.name,
       layers: device.layers,
+      'on GPU': device.gpuLayers,
       streamed: device.streamedLayers,
       'budget MB': megabytes(device.budgetBytes),
       'peak MB': megabytes(device.peakMemoryBytes),

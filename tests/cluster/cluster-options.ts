@@ -12,10 +12,16 @@ export type ClusterOptions = {
   split: 'even' | 'fastest'
   /** Layers of each device, in the order they join; instead of `split`. */
   layers?: readonly number[]
+  /** Of them, on each device's GPU; only with `layers`. */
+  gpuLayers?: readonly number[]
   /** Trips round the ring per token. */
   rounds?: number
   /** Memory of each device, repeated when there are fewer than devices; careful defaults when absent. */
   budgetsBytes?: readonly number[]
+  /** Browsers have WebGPU on SwiftShader, a program on the processor, and devices take that for a GPU. */
+  gpu?: boolean
+  /** Memory of each device's GPU, repeated when there are fewer than devices; careful defaults when absent. */
+  gpuBudgetsBytes?: readonly number[]
   /** Makes every store as slow as that. */
   diskBytesPerSec?: number
   /** False reads streamed layers when they run and no sooner. */
@@ -48,7 +54,17 @@ export function pageParameters(
   device: number,
   name: string,
 ): Record<string, string> {
-  const { dtype, threads, backend, budgetsBytes, diskBytesPerSec, readsAhead = true } = options
+  const {
+    dtype,
+    threads,
+    backend,
+    budgetsBytes,
+    gpu = false,
+    gpuBudgetsBytes,
+    diskBytesPerSec,
+    readsAhead = true,
+  } = options
+  const gpuBudgetBytes = gpuBudgetsBytes?.[device % gpuBudgetsBytes.length]
   const budgetBytes = budgetsBytes?.[device % budgetsBytes.length]
   return {
     name,
@@ -56,6 +72,8 @@ export function pageParameters(
     ...(threads === undefined ? {} : { threads: String(threads) }),
     ...(backend === undefined ? {} : { backend }),
     ...(budgetBytes === undefined ? {} : { memoryMB: String(budgetBytes / 1e6) }),
+    ...(gpu ? { softwareGpu: 'on' } : {}),
+    ...(gpuBudgetBytes === undefined ? {} : { gpuMB: String(gpuBudgetBytes / 1e6) }),
     ...(diskBytesPerSec === undefined ? {} : { diskMBps: String(diskBytesPerSec / 1e6) }),
     ...(readsAhead ? {} : { readAhead: 'off' }),
   }

@@ -9,6 +9,8 @@ import type { ControlGroup } from './control-groups.ts'
 export type DeviceFigures = {
   name: string
   layers: number
+  /** Of them, on its GPU. */
+  gpuLayers: number
   head: boolean
   weightBytes: number
   /** What the engine holds: weights, KV cache and buffers in WASM memory. */
@@ -42,6 +44,7 @@ export function deviceFigures(state: ClusterState, group: ControlGroup | undefin
   return {
     name: state.name,
     layers: layers.length,
+    gpuLayers: windows.reduce((total, { gpuLayers }) => total + gpuLayers, 0),
     head,
     weightBytes: layers.reduce((total, layer) => total + sum(layer), head ? headBytes : 0),
     memoryBytes: state.memoryBytes,

@@ -60,10 +60,11 @@ export function createDrivenRoom(
   }
 
   async function planRequest(rounds: number | undefined): Promise<PlanRequest> {
-    const { split, layers } = options
+    const { split, layers, gpuLayers = [] } = options
     if (layers) {
       const ids = await Promise.all(pages.map(async (_, i) => (await state(i)).device))
-      return { split: 'manual', layers: Object.fromEntries(layers.map((n, i) => [ids[i], n])), rounds }
+      const byDevice = (counts: readonly number[]) => Object.fromEntries(counts.map((n, i) => [ids[i], n]))
+      return { split: 'manual', layers: byDevice(layers), gpuLayers: byDevice(gpuLayers), rounds }
     }
     return split === 'even' ? { split, rounds } : { split }
   }

@@ -8,6 +8,7 @@ import { constants } from 'node:os'
 import path from 'node:path'
 import { startServer } from '@hearth/signal/server'
 import type { Page } from 'playwright'
+import { gpuArgs } from '../chromium.ts'
 import { createBrowsers, type BrowserOptions } from './browsers.ts'
 import { pageParameters, type ClusterOptions } from './cluster-options.ts'
 import type { ControlGroup } from './control-groups.ts'
@@ -71,7 +72,10 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
   let joined = 0
   const join = async (name: string, browser?: BrowserOptions) => {
     const device = joined++
-    const page = await browsers.open(device < devices, browser)
+    const page = await browsers.open(device < devices, {
+      ...browser,
+      args: [...(options.gpu ? gpuArgs : []), ...(browser?.args ?? [])],
+    })
     page.on('pageerror', (error) => log(`${name}: ${error.message}`))
     const address = new URL(joinLink || url)
     for (const [key, value] of Object.entries(pageParameters(options, device, name)))
