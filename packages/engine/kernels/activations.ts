@@ -13,13 +13,24 @@ const BYTE_RANGE: f32 = 127
 /** 63 · 4064 · 16 · 128 · 2, a block of Q6_K with its scales, stays below 2^31. */
 export const SHORT_RANGE: f32 = 4064
 
-/** Where the quantized rows lie. The record of a quantize job and the head of a products job. */
+/** Columns of a panel (tile.ts), and of sums that share a scale. */
+export const PANEL_COLS: i32 = 1024
+/** Sums of x and minima of weights in tiles: 8191 · 8191 · 32, a panel of them, stays below 2^31. */
+export const PAIR_RANGE: f32 = 8191
+
+/**
+ * Where the quantized rows lie. The record of a quantize job and the head of a products job.
+ *
+ * For the tiles (tile.ts) four tokens lie together: all below is (tokens / 4, …, 4), a 32-bit word of each token in turn.
+ */
 @unmanaged
 export class Activations {
   /** x (tokens, cols), f32 */
   x: usize
   tokens: i32
   cols: i32
+  /** Tokens that lie together: 1 or 4. */
+  lanes: usize
   /** (tokens, cols), int8; 0 when no product wants it */
   bytes: usize
   /** (tokens, cols), int16, (0, 2, 1, 3); 0 when no product wants it */
@@ -34,6 +45,10 @@ export class Activations {
   eights: usize
   /** (tokens, cols / 16), a half block each: the same for weights from -32 */
   halves: usize
+  /** (tokens, cols / 64), for tiles: the sums of two blocks, int16 with {@link PAIR_RANGE}; 0 when no product wants them */
+  pairs: usize
+  /** (tokens, cols / {@link PANEL_COLS}, rounded up), f32: what the pairs count */
+  pairScales: usize
 }
 
 export function activations(): Activations {
@@ -48,6 +63,7 @@ export function ofToken(token: i32, at: usize): Activations {
   const values = <usize>(token * all.cols)
   const blocks = values >> 5
   one.tokens = 1
+  one.lanes = 1
   one.cols = all.cols
   one.x = all.x + (values << 2)
   one.bytes = all.bytes + values
@@ -62,6 +78,7 @@ export function ofToken(token: i32, at: usize): Activations {
 
 export const NEED_BYTES: i32 = 1
 export const NEED_SHORTS: i32 = 2
+export const NEED_PAIRS: i32 = 4
 
 /** Rows of whole tiles (tile.ts), which go through four tokens at a time. */
 function wholeTiles(tokens: i32): i32 {
@@ -70,16 +87,22 @@ function wholeTiles(tokens: i32): i32 {
 
 /** Bytes that {@link quantize} wants for `tokens` rows of `cols` values. */
 export function activationBytes(tokens: i32, cols: i32): usize {
-  return <usize>(wholeTiles(tokens) * (cols / 32)) * (32 + 64 + 4 + 4 + 4 + 4 + 8)
+  return <usize>(wholeTiles(tokens) * (cols / 32)) * (32 + 64 + 4 + 4 + 4 + 4 + 8 + 2 + 4)
 }
 
-/** Quantizes `tokens` rows at x into the buffer at `at`. @returns 1 if a thread has failed */
-export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, at: usize): i32 {
+/**
+ * Quantizes `tokens` rows at x into the buffer at `at`.
+ *
+ * @param lanes 1, or 4 for tiles
+ * @returns 1 if a thread has failed
+ */
+export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, lanes: i32, at: usize): i32 {
   const a = activations()
   const blocks = <usize>(wholeTiles(tokens) * (cols / 32))
   a.x = x
   a.tokens = tokens
   a.cols = cols
+  a.lanes = lanes
   a.bytes = needs & NEED_BYTES ? at : 0
   a.shorts = needs & NEED_SHORTS ? at + blocks * 32 : 0
   a.scales = at + blocks * 96
@@ -87,59 +110,111 @@ export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, at: usize
   a.sums = at + blocks * 104
   a.eights = at + blocks * 108
   a.halves = at + blocks * 112
+  a.pairs = needs & NEED_PAIRS ? at + blocks * 120 : 0
+  a.pairScales = at + blocks * 122
   if (needs == 0) return 0
-  clearScales(a, <usize>(tokens * (cols / 32)), blocks)
   announce(OP_QUANTIZE, tokens, blocks * 128)
   quantizeItems()
   return join()
 }
 
-/** Rows that only fill up the last tile, whatever is in them, come to nothing. */
-function clearScales(a: Activations, from: usize, end: usize): void {
-  const at = from << 2,
-    bytes = (end - from) << 2
-  memory.fill(a.scales + at, 0, bytes)
-  memory.fill(a.shortScales + at, 0, bytes)
-  memory.fill(a.sums + at, 0, bytes)
-}
-
 export function quantizeItems(): void {
   const a = activations()
-  const blocks = a.cols / 32
   for (let token = take(); token >= 0; token = take()) {
-    for (let b = token * blocks, end = b + blocks; b < end; b++) quantizeBlock(a, b)
+    quantizeToken(a, token)
+    if (a.lanes == 1) continue
+    // rows that only fill up the last tile come to nothing
+    if (token == a.tokens - 1) for (let row = a.tokens; row & 3; row++) clearToken(a, row)
   }
 }
 
-function quantizeBlock(a: Activations, b: i32): void {
-  const x = a.x + ((<usize>b) << 7)
-  if (!ASC_FEATURE_SIMD) return scalar.quantizeBlock(a, <usize>b, x)
-  let largest = f32x4.abs(v128.load(x))
-  for (let i: usize = 16; i < 128; i += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(x + i)))
-  const range = maxF32(largest)
-  if (a.bytes) quantizeBytes(a, <usize>b, x, range)
-  if (a.shorts) quantizeShorts(a, <usize>b, x, range)
+function quantizeToken(a: Activations, token: i32): void {
+  const blocks = a.cols / 32
+  const x = a.x + ((<usize>token * <usize>a.cols) << 2)
+  for (let b = 0; b < blocks; b++) quantizeBlock(a, token, b, x + ((<usize>b) << 7))
+  if (a.pairs && a.lanes == 4) pairSums(a, token)
 }
 
-function quantizeBytes(a: Activations, b: usize, x: usize, range: f32): void {
+/** Where block `b` of a token has its word, of those of all tokens and blocks. */
+function wordOf(a: Activations, token: i32, b: i32): usize {
+  const blocks = a.cols >> 5
+  if (a.lanes == 1) return <usize>(token * blocks + b)
+  return <usize>((((token >> 2) * blocks + b) << 2) + (token & 3))
+}
+
+function quantizeBlock(a: Activations, token: i32, b: i32, x: usize): void {
+  if (!ASC_FEATURE_SIMD) return scalar.quantizeBlock(a, wordOf(a, token, b), x)
+  // pmax is one instruction where max, which lets NaN through, is several
+  let largest = f32x4.abs(v128.load(x))
+  for (let i: usize = 16; i < 128; i += 16) largest = f32x4.pmax(largest, f32x4.abs(v128.load(x + i)))
+  const range = maxF32(largest)
+  const word = wordOf(a, token, b)
+  const lane = a.lanes == 1 ? 0 : <usize>(token & 3)
+  if (a.bytes) quantizeBytes(a, word, lane, x, range)
+  if (a.shorts) quantizeShorts(a, word, lane, x, range)
+}
+
+/** The sums of a token as integers, each panel of the tiles beside its largest. */
+function pairSums(a: Activations, token: i32): void {
+  const blocks = a.cols >> 5
+  let panel = a.pairScales + (panelOf(a, token, 0) << 2)
+  for (let from = 0; from < blocks; from += PANEL_COLS / 32) {
+    const sums = a.sums + (wordOf(a, token, from) << 2)
+    const end = sums + ((<usize>min(PANEL_COLS / 32, blocks - from)) << 4)
+    let largest: f32 = 1e-36
+    for (let p = sums; p < end; p += 16) largest = max(largest, abs(load<f32>(p)))
+    const inverse = PAIR_RANGE / largest
+    let pair = a.pairs + ((((wordOf(a, token, from) - (token & 3)) >> 1) + (token & 3)) << 2)
+    for (let p = sums; p < end; p += 32) {
+      store<i16>(pair, <i16>nearest(load<f32>(p) * inverse))
+      store<i16>(pair, <i16>nearest(load<f32>(p, 16) * inverse), 2)
+      pair += 16
+    }
+    store<f32>(panel, largest / PAIR_RANGE)
+    panel += 16
+  }
+}
+
+/** Where a panel of a token has its word, of those of all tokens and panels. */
+function panelOf(a: Activations, token: i32, panel: i32): usize {
+  const panels = (a.cols + PANEL_COLS - 1) / PANEL_COLS
+  return <usize>((((token >> 2) * panels + panel) << 2) + (token & 3))
+}
+
+function clearToken(a: Activations, token: i32): void {
+  for (let b = 0; b < a.cols >> 5; b++) {
+    const word = wordOf(a, token, b) << 2
+    store<f32>(a.scales + word, 0)
+    store<f32>(a.shortScales + word, 0)
+  }
+  for (let panel = 0; a.pairs && panel * PANEL_COLS < a.cols; panel++) {
+    store<f32>(a.pairScales + (panelOf(a, token, panel) << 2), 0)
+  }
+}
+
+function quantizeBytes(a: Activations, word: usize, lane: usize, x: usize, range: f32): void {
   const scale = range / BYTE_RANGE
   const inverse = inverseOf(scale)
-  const to = a.bytes + (b << 5)
-  const first = sixteenBytes(x, inverse, to)
-  const second = sixteenBytes(x + 64, inverse, to + 16)
-  store<f32>(a.scales + (b << 2), scale)
-  storeSums(a, b, scale, first, second)
+  const large = f32x4.splat(ROUNDING)
+  const step = a.lanes << 2
+  const to = a.bytes + ((word - lane) << 5) + (lane << 2)
+  const first = sixteenBytes(x, inverse, large, to, step)
+  const second = sixteenBytes(x + 64, inverse, large, to + step * 4, step)
+  store<f32>(a.scales + (word << 2), scale)
+  storeSums(a, word, lane, scale, first, second)
 }
 
-function quantizeShorts(a: Activations, b: usize, x: usize, range: f32): void {
+function quantizeShorts(a: Activations, word: usize, lane: usize, x: usize, range: f32): void {
   const scale = range / SHORT_RANGE
   const inverse = inverseOf(scale)
-  const to = a.shorts + (b << 6)
-  const first = sixteenShorts(x, inverse, to)
-  const second = sixteenShorts(x + 64, inverse, to + 32)
-  store<f32>(a.shortScales + (b << 2), scale)
+  const large = f32x4.splat(ROUNDING)
+  const step = a.lanes << 2
+  const to = a.shorts + ((word - lane) << 6) + (lane << 2)
+  const first = sixteenShorts(x, inverse, large, to, step)
+  const second = sixteenShorts(x + 64, inverse, large, to + step * 8, step)
+  store<f32>(a.shortScales + (word << 2), scale)
   // sums correct for unsigned weights, and with relaxed dot products those meet bytes
-  if (!relaxed) storeSums(a, b, scale, first, second)
+  if (!relaxed) storeSums(a, word, lane, scale, first, second)
 }
 
 /**
@@ -149,12 +224,13 @@ function quantizeShorts(a: Activations, b: usize, x: usize, range: f32): void {
  * With sums in 16 bits a start is two of them, one for each lane of a row. Partial sums may wrap around: the totals,
  * at most 16 · 8 · 127 and 8 · 32 · 127, fit.
  */
-function storeSums(a: Activations, b: usize, scale: f32, first: v128, second: v128): void {
+function storeSums(a: Activations, word: usize, lane: usize, scale: f32, first: v128, second: v128): void {
   const both = i32x4.add(first, second)
-  store<f32>(a.sums + (b << 2), scale * <f32>sumI32(both))
-  storeStart(a.eights + (b << 2), both, -8)
-  storeStart(a.halves + (b << 3), first, -32)
-  storeStart(a.halves + (b << 3) + 4, second, -32)
+  const half = a.halves + ((word * 2 - lane) << 2)
+  store<f32>(a.sums + (word << 2), scale * <f32>sumI32(both))
+  storeStart(a.eights + (word << 2), both, -8)
+  storeStart(half, first, -32)
+  storeStart(half + (a.lanes << 2), second, -32)
 }
 
 function storeStart(to: usize, sums: v128, factor: i32): void {
@@ -172,28 +248,42 @@ function inverseOf(scale: f32): v128 {
 }
 
 /** @returns the sums of every fourth integer stored */
-function sixteenBytes(x: usize, inverse: v128, to: usize): v128 {
-  const q0 = rounded(v128.load(x), inverse)
-  const q1 = rounded(v128.load(x, 16), inverse)
-  const q2 = rounded(v128.load(x, 32), inverse)
-  const q3 = rounded(v128.load(x, 48), inverse)
-  v128.store(to, i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(q0, q1), i16x8.narrow_i32x4_s(q2, q3)))
+function sixteenBytes(x: usize, inverse: v128, large: v128, to: usize, step: usize): v128 {
+  const q0 = rounded(v128.load(x), inverse, large)
+  const q1 = rounded(v128.load(x, 16), inverse, large)
+  const q2 = rounded(v128.load(x, 32), inverse, large)
+  const q3 = rounded(v128.load(x, 48), inverse, large)
+  const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(q0, q1), i16x8.narrow_i32x4_s(q2, q3))
+  storeWords(to, step, bytes)
   return i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3))
 }
 
 /** @returns the sums of every fourth integer stored */
-function sixteenShorts(x: usize, inverse: v128, to: usize): v128 {
-  const q0 = rounded(v128.load(x), inverse)
-  const q1 = rounded(v128.load(x, 16), inverse)
-  const q2 = rounded(v128.load(x, 32), inverse)
-  const q3 = rounded(v128.load(x, 48), inverse)
-  v128.store(to, evensFirst(i16x8.narrow_i32x4_s(q0, q1)))
-  v128.store(to, evensFirst(i16x8.narrow_i32x4_s(q2, q3)), 16)
+function sixteenShorts(x: usize, inverse: v128, large: v128, to: usize, step: usize): v128 {
+  const q0 = rounded(v128.load(x), inverse, large)
+  const q1 = rounded(v128.load(x, 16), inverse, large)
+  const q2 = rounded(v128.load(x, 32), inverse, large)
+  const q3 = rounded(v128.load(x, 48), inverse, large)
+  storeWords(to, step, evensFirst(i16x8.narrow_i32x4_s(q0, q1)))
+  storeWords(to + step * 4, step, evensFirst(i16x8.narrow_i32x4_s(q2, q3)))
   return i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3))
 }
 
-function rounded(x: v128, inverse: v128): v128 {
-  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, inverse)))
+/** Four words, `step` bytes apart. */
+function storeWords(to: usize, step: usize, words: v128): void {
+  if (step == 4) return v128.store(to, words)
+  v128.store32_lane(to, words, 0)
+  v128.store32_lane(to + step, words, 1)
+  v128.store32_lane(to + step * 2, words, 2)
+  v128.store32_lane(to + step * 3, words, 3)
+}
+
+/** Added, so large a number leaves no room for fractions, and the integer in the lowest bits: 1.5 · 2^23. */
+export const ROUNDING: f32 = 12582912
+
+/** x · inverse as integers, nearest to it, up to 2^22. @param large {@link ROUNDING} in every lane */
+export function rounded(x: v128, inverse: v128, large: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(x, inverse), large), large)
 }
 
 function evensFirst(v: v128): v128 {

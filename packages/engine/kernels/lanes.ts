@@ -82,8 +82,8 @@ export function sumF32(v: v128): f32 {
 
 /** The largest of four f32. */
 export function maxF32(v: v128): f32 {
-  const pairs = f32x4.max(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1))
-  return max(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1))
+  const pairs = f32x4.pmax(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1))
+  return f32x4.extract_lane(f32x4.pmax(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0)
 }
 
 /** The sum of four i32. */

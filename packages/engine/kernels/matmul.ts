@@ -5,9 +5,18 @@
 // tokens at a time; a batch is at most 64 tokens, so that its activations stay in the second cache while weights pass by.
 // Without SIMD every token is one.
 
-import { Activations, NEED_BYTES, NEED_SHORTS, activations, ofToken, quantize } from './activations'
+import {
+  Activations,
+  NEED_BYTES,
+  NEED_PAIRS,
+  NEED_SHORTS,
+  PANEL_COLS,
+  activations,
+  ofToken,
+  quantize,
+} from './activations'
 import { OP_PRODUCTS, announce, join, scratchOf, take, threads } from './jobs'
-import { Tile, asIntegers, tile, tileFloats } from './tile'
+import { Tile, asIntegers, asPairs, tile, tileFloats } from './tile'
 import {
   Q4_0,
   areFloats,
@@ -25,7 +34,7 @@ const BATCH: i32 = 64
 /** From so many tokens on unpacking integers pays: it costs more than to multiply. Floats go in tiles from four on. */
 const TILED: i32 = 12
 
-/** Behind the record of Activations (48 bytes). */
+/** Behind the record of Activations (64 bytes at most). */
 const PRODUCTS_JOB: usize = 0x1c0
 const PRODUCTS: usize = 0x200
 const PRODUCT_BYTES: usize = 32
@@ -62,18 +71,21 @@ class Product {
 }
 
 // A thread's scratch: results (128 groups of 8, or 64 tokens by 8 rows) · records · what tiles need · scales and minima
-// of a panel · the panel, eight rows.
+// of a panel · the panel, eight rows · minima of 64 panels, in pairs, and what they count.
 const RESULTS: usize = 0
 const MAX_CHUNK: i32 = 128
 const TOKEN: usize = 0x1000
 const TILE: usize = 0x1040
-const ZERO: usize = 0x1080
-const FACTORS: usize = 0x10a0
-const SUMS: usize = 0x1100
+const ONES: usize = 0x10e0
+const FACTORS: usize = 0x1100
+const SUMS: usize = 0x1180
 const PANEL_SCALES: usize = 0x1400
 const PANEL_MINIMA: usize = 0x1c00
 const PANEL: usize = 0x2000
-const PANEL_COLS: i32 = 1024
+const PAIRS: usize = 0x6000
+const PAIRS_BYTES: usize = <usize>PANEL_COLS >> 1
+const PAIRS_FACTORS: usize = 0xe000
+const PAIRS_PANELS: i32 = 64
 const FLOAT_PANEL_COLS: i32 = 256
 
 function productAt(index: i32): Product {
@@ -113,6 +125,7 @@ export function addProduct(out: usize, weights: usize, type: i32, rows: i32, bia
   job.bytes += <usize>groups * <usize>bytes
   job.items += (groups + product.chunk - 1) / product.chunk
   if (!areFloats(type)) job.needs |= meetsBytes(type) ? NEED_BYTES : NEED_SHORTS
+  if (hasMinima(type)) job.needs |= NEED_PAIRS
 }
 
 /** @returns 1 if a thread has failed */
@@ -120,13 +133,19 @@ export function runProducts(): i32 {
   const job = changetype<ProductsJob>(PRODUCTS_JOB)
   for (let first = 0; first < job.tokens; first += BATCH) {
     const x = job.x + ((<usize>first * <usize>job.cols) << 2)
-    if (quantize(x, min(BATCH, job.tokens - first), job.cols, job.needs, job.buffer)) return 1
+    const tokens = min(BATCH, job.tokens - first)
+    if (quantize(x, tokens, job.cols, job.needs, inTiles(tokens) ? 4 : 1, job.buffer)) return 1
     job.first = first
     announce(OP_PRODUCTS, job.items, job.bytes * <usize>min(activations().tokens, 4))
     productItems(0)
     if (join()) return 1
   }
   return 0
+}
+
+/** Whether so many tokens meet integer weights in tiles. */
+function inTiles(tokens: i32): bool {
+  return ASC_FEATURE_SIMD && tokens >= TILED
 }
 
 export function productItems(thread: i32): void {
@@ -142,7 +161,7 @@ export function productItems(thread: i32): void {
     let tiled = 0
     if (ASC_FEATURE_SIMD) {
       if (areFloats(product.type)) tiled = tokens & ~3
-      else if (tokens >= TILED) tiled = tokens
+      else if (inTiles(tokens)) tiled = tokens
       if (tiled) tileGroups(product, group, groups, job.first, tiled, scratch)
     }
     for (let token = tiled; token < tokens; token++)
@@ -184,8 +203,8 @@ function tileFloatGroup(type: i32, weights: usize, a: Activations, tokens: i32, 
   const t = changetype<Tile>(scratch + TILE)
   t.stride = (<usize>a.cols) << 2
   for (let col = 0; col < a.cols; col += FLOAT_PANEL_COLS) {
-    t.blocks = min(FLOAT_PANEL_COLS, a.cols - col)
-    t.panel = unpackFloats(type, weights, col, t.blocks, scratch + PANEL)
+    t.folds = min(FLOAT_PANEL_COLS, a.cols - col)
+    t.panel = unpackFloats(type, weights, col, t.folds, scratch + PANEL)
     t.x = a.x + ((<usize>col) << 2)
     t.out = scratch + RESULTS
     for (let token = 0; token < tokens; token += 4) {
@@ -200,59 +219,70 @@ function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scrat
   const t = changetype<Tile>(scratch + TILE)
   const scales = scratch + PANEL_SCALES
   const minima = scratch + PANEL_MINIMA
-  t.perBlock = tilesFrom32(type) ? 2 : 1
-  t.panelScales = scales
-  t.factors = scratch + FACTORS
+  const areBytes = meetsBytes(type)
+  const from32 = tilesFrom32(type)
+  const startsBelow = type == Q4_0 || from32
+  const perBlock = from32 ? 2 : 1
+  const blocks = <usize>(a.cols >> 5)
   t.sums = scratch + SUMS
-  t.scaleStride = (<usize>(a.cols >> 5)) << 2
-  store<i32>(scratch + ZERO, 0)
+  for (let i: usize = 0; i < 32; i += 4) store<f32>(scratch + ONES + i, 1)
   for (let col = 0; col < a.cols; col += PANEL_COLS) {
-    const block = col >> 5
-    const blocks = min(PANEL_COLS, a.cols - col) >> 5
-    unpackBlocks(type, weights, block, blocks, scratch + PANEL, scales, minima)
-    asIntegers(scales, blocks * t.perBlock, t.factors, meetsBytes(type))
-    t.blocks = blocks
-    if (hasMinima(type)) {
-      // minima (blocks, 8) times the sums of x
-      t.panel = minima
-      t.stride = t.scaleStride
-      t.x = a.sums + ((<usize>block) << 2)
-      t.out = scratch + RESULTS
-      for (let token = 0; token < tokens; token += 4) {
-        tileFloats(t)
-        t.x += t.stride * 4
-        t.out += 128
-      }
-    }
+    const block = <usize>(col >> 5)
+    const count = min(PANEL_COLS, a.cols - col) >> 5
+    unpackBlocks(type, weights, col >> 5, count, scratch + PANEL, scales, minima)
+    asIntegers(scales, count * perBlock, scratch + FACTORS, areBytes)
     t.panel = scratch + PANEL
+    t.panelScales = scales
+    t.factors = scratch + FACTORS
+    t.folds = count * perBlock
+    t.span = (areBytes ? 256 : 512) / perBlock
+    t.perScale = perBlock
+    t.starts = from32 ? a.halves + (block << 5) : a.eights + (block << 4)
+    t.x = areBytes ? a.bytes + (block << 7) : a.shorts + (block << 8)
+    t.scales = (areBytes ? a.scales : a.shortScales) + (block << 4)
     t.out = scratch + RESULTS
-    startAt(type, a, t, <usize>block, scratch)
-    if (meetsBytes(type)) {
-      t.x = a.bytes + <usize>col
-      t.stride = <usize>a.cols
-      t.scales = a.scales + ((<usize>block) << 2)
-    } else {
-      t.x = a.shorts + ((<usize>col) << 1)
-      t.stride = (<usize>a.cols) << 1
-      t.scales = a.shortScales + ((<usize>block) << 2)
-    }
     for (let token = 0; token < tokens; token += 4) {
-      if (meetsBytes(type)) tile<i8>(t)
-      else tile<i16>(t)
-      t.x += t.stride * 4
-      t.scales += t.scaleStride * 4
-      t.starts += t.startStride * 4
+      if (areBytes) {
+        if (startsBelow) tile<i8, u32>(t)
+        else tile<i8, void>(t)
+      } else if (startsBelow) tile<i16, u32>(t)
+      else tile<i16, void>(t)
+      t.x += blocks << (areBytes ? 7 : 8)
+      t.scales += blocks << 4
+      if (startsBelow) t.starts += blocks << (from32 ? 5 : 4)
       t.out += 128
     }
+    if (hasMinima(type)) keepMinima(t, a, col, count, tokens, scratch)
   }
 }
 
-function startAt(type: i32, a: Activations, t: Tile, block: usize, scratch: usize): void {
-  const from32 = tilesFrom32(type)
-  const startsBelow = type == Q4_0 || from32
-  t.starts = from32 ? a.halves + (block << 3) : startsBelow ? a.eights + (block << 2) : scratch + ZERO
-  t.startStep = startsBelow ? 4 : 0
-  t.startStride = startsBelow ? t.scaleStride * <usize>t.perBlock : 0
+/** Minima wait as pairs until all panels, or as many as there is room for, go through the tiles at once. */
+function keepMinima(t: Tile, a: Activations, col: i32, blocks: i32, tokens: i32, scratch: usize): void {
+  const panel = col / PANEL_COLS
+  const kept = panel % PAIRS_PANELS
+  const pairs = scratch + PAIRS + <usize>kept * PAIRS_BYTES
+  asPairs(scratch + PANEL_MINIMA, blocks, pairs, scratch + PAIRS_FACTORS + ((<usize>kept) << 5))
+  if (col + PANEL_COLS >= a.cols || kept == PAIRS_PANELS - 1)
+    tileMinima(t, a, panel - kept, kept + 1, tokens, scratch)
+}
+
+/** Minima of panels [first, first + count) times the sums of x, two blocks to a step. */
+function tileMinima(t: Tile, a: Activations, first: i32, count: i32, tokens: i32, scratch: usize): void {
+  t.panel = scratch + PAIRS
+  t.panelScales = scratch + PAIRS_FACTORS
+  t.factors = scratch + ONES
+  t.folds = count
+  t.span = PAIRS_BYTES
+  t.perScale = 1
+  t.x = a.pairs + <usize>first * (PAIRS_BYTES >> 1)
+  t.scales = a.pairScales + ((<usize>first) << 4)
+  t.out = scratch + RESULTS
+  for (let token = 0; token < tokens; token += 4) {
+    tile<i16, void>(t)
+    t.x += (<usize>a.cols >> 6) << 4
+    t.scales += (<usize>((a.cols + PANEL_COLS - 1) / PANEL_COLS)) << 4
+    t.out += 128
+  }
 }
 
 /** Rows [row, row + count) of one token, cut at the last row of W, with bias and what out holds. */

@@ -8,97 +8,151 @@
 // Between two scales products are summed as integers. With sums in 16 bits, one more multiplication of pairs widens and
 // scales them at once, so scales are integers there too, each row of the panel with a factor of its own (asIntegers).
 
+import { PAIR_RANGE, PANEL_COLS, ROUNDING, rounded } from './activations'
 import { madd, relaxed, shortSums } from './lanes'
 
-/** What one tile reads and where it adds. Strides are bytes from token to token. */
+/** What one tile reads and where it adds. Of x, words of four tokens take turns (activations.ts). */
 @unmanaged
 export class Tile {
   panel: usize
-  /** For every block, or half block, rows 0 … 7: f32, or two equal i16 per row. */
+  /** For every fold rows 0 … 7: f32, or two equal i16 per row. */
   panelScales: usize
   /** Rows 0 … 7, f32: what the integer scales count. */
   factors: usize
-  /** Blocks of the panel; columns if weights are floats. */
-  blocks: i32
-  /** Scales per block: 1, or 2 for half blocks. */
-  perBlock: i32
+  /** How often integer sums are scaled, and bytes of the panel between two of those. Columns if weights are floats. */
+  folds: i32
+  span: usize
   /** First column of the panel, first token: int8, int16 or f32. */
   x: usize
+  /** Of x from token to token, if weights are floats. */
   stride: usize
+  /** Of x, and whether two folds share one: 1 or 2. */
   scales: usize
-  scaleStride: usize
-  /** Where each product starts (activations.ts): startStep bytes from scale to scale. */
+  perScale: i32
+  /** Where the sums of each fold start (activations.ts), if not at zero. */
   starts: usize
-  startStride: usize
-  startStep: usize
   /** (4, 8) f32: room for a tile's own sums */
   sums: usize
   /** (tokens, 8) f32: what the tile adds to */
   out: usize
 }
 
-/** Weights as W, i8 or i16, times x as the same. */
-export function tile<W>(t: Tile): void {
-  const stride = t.stride
-  const scaleStride = t.scaleStride
-  const startStride = t.startStride
-  const startStep = t.startStep
+/** Weights as W, i8 or i16, times x as the same. S: u32 if sums start somewhere, void if they start at zero. */
+export function tile<W, S>(t: Tile): void {
   const sums = t.sums
-  const halved = t.perBlock == 2
-  // bytes of a panel between two scales
-  const span: usize = (halved ? 128 : 256) * sizeof<W>()
+  const rest = t.span - 128
+  const halved = t.perScale == 2
   let panel = t.panel
   let scales = t.panelScales
   let x = t.x
   let xs = t.scales
   let start = t.starts
   memory.fill(sums, 0, 128)
-  for (let left = t.blocks * t.perBlock; left > 0; left--) {
-    let a0 = v128.load32_splat(start)
-    let a1 = a0
-    let a2 = v128.load32_splat(start + startStride)
-    let a3 = a2
-    let a4 = v128.load32_splat(start + startStride * 2)
-    let a5 = a4
-    let a6 = v128.load32_splat(start + startStride * 3)
-    let a7 = a6
-    // two steps at once: as much as fits in sixteen registers
-    for (const end = panel + span; panel < end; panel += 64) {
-      const w0 = v128.load(panel)
-      const w1 = v128.load(panel, 16)
-      const w2 = v128.load(panel, 32)
-      const w3 = v128.load(panel, 48)
-      let p = x
-      const x0 = v128.load32_splat(p)
-      const y0 = v128.load32_splat(p, 4)
-      a0 = dot<W>(dot<W>(a0, x0, w0), y0, w2)
-      a1 = dot<W>(dot<W>(a1, x0, w1), y0, w3)
-      p += stride
-      const x1 = v128.load32_splat(p)
-      const y1 = v128.load32_splat(p, 4)
-      a2 = dot<W>(dot<W>(a2, x1, w0), y1, w2)
-      a3 = dot<W>(dot<W>(a3, x1, w1), y1, w3)
-      p += stride
-      const x2 = v128.load32_splat(p)
-      const y2 = v128.load32_splat(p, 4)
-      a4 = dot<W>(dot<W>(a4, x2, w0), y2, w2)
-      a5 = dot<W>(dot<W>(a5, x2, w1), y2, w3)
-      p += stride
-      const x3 = v128.load32_splat(p)
-      const y3 = v128.load32_splat(p, 4)
-      a6 = dot<W>(dot<W>(a6, x3, w0), y3, w2)
-      a7 = dot<W>(dot<W>(a7, x3, w1), y3, w3)
-      x += 8
+  for (let left = t.folds; left > 0; left--) {
+    // Two steps at once are as much as fits in sixteen registers; four in a row make a loop's own work rare. What is added to
+    // x outside of a load costs one instruction for four of them, inside one for each.
+    const xa = x
+    const ya = x + 16
+    const wa0 = v128.load(panel)
+    const wa1 = v128.load(panel, 16)
+    const wa2 = v128.load(panel, 32)
+    const wa3 = v128.load(panel, 48)
+    const xa0 = v128.load32_splat(xa)
+    const ya0 = v128.load32_splat(ya)
+    let a0 = dot<W>(from<W, S>(start, 0, xa0, wa0), ya0, wa2)
+    let a1 = dot<W>(from<W, S>(start, 0, xa0, wa1), ya0, wa3)
+    const xa1 = v128.load32_splat(xa, 4)
+    const ya1 = v128.load32_splat(ya, 4)
+    let a2 = dot<W>(from<W, S>(start, 4, xa1, wa0), ya1, wa2)
+    let a3 = dot<W>(from<W, S>(start, 4, xa1, wa1), ya1, wa3)
+    const xa2 = v128.load32_splat(xa, 8)
+    const ya2 = v128.load32_splat(ya, 8)
+    let a4 = dot<W>(from<W, S>(start, 8, xa2, wa0), ya2, wa2)
+    let a5 = dot<W>(from<W, S>(start, 8, xa2, wa1), ya2, wa3)
+    const xa3 = v128.load32_splat(xa, 12)
+    const ya3 = v128.load32_splat(ya, 12)
+    let a6 = dot<W>(from<W, S>(start, 12, xa3, wa0), ya3, wa2)
+    let a7 = dot<W>(from<W, S>(start, 12, xa3, wa1), ya3, wa3)
+    const xb = x + 32
+    const yb = x + 48
+    const wb0 = v128.load(panel, 64)
+    const wb1 = v128.load(panel, 80)
+    const wb2 = v128.load(panel, 96)
+    const wb3 = v128.load(panel, 112)
+    const xb0 = v128.load32_splat(xb)
+    const yb0 = v128.load32_splat(yb)
+    a0 = dot<W>(dot<W>(a0, xb0, wb0), yb0, wb2)
+    a1 = dot<W>(dot<W>(a1, xb0, wb1), yb0, wb3)
+    const xb1 = v128.load32_splat(xb, 4)
+    const yb1 = v128.load32_splat(yb, 4)
+    a2 = dot<W>(dot<W>(a2, xb1, wb0), yb1, wb2)
+    a3 = dot<W>(dot<W>(a3, xb1, wb1), yb1, wb3)
+    const xb2 = v128.load32_splat(xb, 8)
+    const yb2 = v128.load32_splat(yb, 8)
+    a4 = dot<W>(dot<W>(a4, xb2, wb0), yb2, wb2)
+    a5 = dot<W>(dot<W>(a5, xb2, wb1), yb2, wb3)
+    const xb3 = v128.load32_splat(xb, 12)
+    const yb3 = v128.load32_splat(yb, 12)
+    a6 = dot<W>(dot<W>(a6, xb3, wb0), yb3, wb2)
+    a7 = dot<W>(dot<W>(a7, xb3, wb1), yb3, wb3)
+    x += 64
+    panel += 128
+    for (const end = panel + rest; panel < end; panel += 128) {
+      const xc = x
+      const yc = x + 16
+      const wc0 = v128.load(panel)
+      const wc1 = v128.load(panel, 16)
+      const wc2 = v128.load(panel, 32)
+      const wc3 = v128.load(panel, 48)
+      const xc0 = v128.load32_splat(xc)
+      const yc0 = v128.load32_splat(yc)
+      a0 = dot<W>(dot<W>(a0, xc0, wc0), yc0, wc2)
+      a1 = dot<W>(dot<W>(a1, xc0, wc1), yc0, wc3)
+      const xc1 = v128.load32_splat(xc, 4)
+      const yc1 = v128.load32_splat(yc, 4)
+      a2 = dot<W>(dot<W>(a2, xc1, wc0), yc1, wc2)
+      a3 = dot<W>(dot<W>(a3, xc1, wc1), yc1, wc3)
+      const xc2 = v128.load32_splat(xc, 8)
+      const yc2 = v128.load32_splat(yc, 8)
+      a4 = dot<W>(dot<W>(a4, xc2, wc0), yc2, wc2)
+      a5 = dot<W>(dot<W>(a5, xc2, wc1), yc2, wc3)
+      const xc3 = v128.load32_splat(xc, 12)
+      const yc3 = v128.load32_splat(yc, 12)
+      a6 = dot<W>(dot<W>(a6, xc3, wc0), yc3, wc2)
+      a7 = dot<W>(dot<W>(a7, xc3, wc1), yc3, wc3)
+      const xd = x + 32
+      const yd = x + 48
+      const wd0 = v128.load(panel, 64)
+      const wd1 = v128.load(panel, 80)
+      const wd2 = v128.load(panel, 96)
+      const wd3 = v128.load(panel, 112)
+      const xd0 = v128.load32_splat(xd)
+      const yd0 = v128.load32_splat(yd)
+      a0 = dot<W>(dot<W>(a0, xd0, wd0), yd0, wd2)
+      a1 = dot<W>(dot<W>(a1, xd0, wd1), yd0, wd3)
+      const xd1 = v128.load32_splat(xd, 4)
+      const yd1 = v128.load32_splat(yd, 4)
+      a2 = dot<W>(dot<W>(a2, xd1, wd0), yd1, wd2)
+      a3 = dot<W>(dot<W>(a3, xd1, wd1), yd1, wd3)
+      const xd2 = v128.load32_splat(xd, 8)
+      const yd2 = v128.load32_splat(yd, 8)
+      a4 = dot<W>(dot<W>(a4, xd2, wd0), yd2, wd2)
+      a5 = dot<W>(dot<W>(a5, xd2, wd1), yd2, wd3)
+      const xd3 = v128.load32_splat(xd, 12)
+      const yd3 = v128.load32_splat(yd, 12)
+      a6 = dot<W>(dot<W>(a6, xd3, wd0), yd3, wd2)
+      a7 = dot<W>(dot<W>(a7, xd3, wd1), yd3, wd3)
+      x += 64
     }
     const s0 = v128.load(scales)
     const s1 = v128.load(scales, 16)
-    fold<W>(sums, a0, a1, s0, s1, xs)
-    fold<W>(sums + 32, a2, a3, s0, s1, xs + scaleStride)
-    fold<W>(sums + 64, a4, a5, s0, s1, xs + scaleStride * 2)
-    fold<W>(sums + 96, a6, a7, s0, s1, xs + scaleStride * 3)
+    fold<W>(sums, a0, a1, s0, s1, v128.load32_splat(xs))
+    fold<W>(sums + 32, a2, a3, s0, s1, v128.load32_splat(xs, 4))
+    fold<W>(sums + 64, a4, a5, s0, s1, v128.load32_splat(xs, 8))
+    fold<W>(sums + 96, a6, a7, s0, s1, v128.load32_splat(xs, 12))
     scales += 32
-    start += startStep
-    if (!halved || left & 1) xs += 4
+    if (!isVoid<S>()) start += 16
+    if (!halved || left & 1) xs += 16
   }
   const f0 = v128.load(t.factors)
   const f1 = v128.load(t.factors, 16)
@@ -109,6 +163,14 @@ export function tile<W>(t: Tile): void {
   }
 }
 
+/** The first product of a sum, which starts at the word `token` bytes behind `start` if sums do. */
+function from<W, S>(start: usize, token: usize, x: v128, w: v128): v128 {
+  if (!isVoid<S>()) return dot<W>(v128.load32_splat(start + token), x, w)
+  if (sizeof<W>() == 2 || !relaxed) return i32x4.dot_i16x8_s(x, w)
+  if (shortSums) return i16x8.relaxed_dot_i8x16_i7x16_s(x, w)
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, i32x4.splat(0))
+}
+
 /** Four bytes of each row, or two shorts, times as many of x. */
 function dot<W>(sum: v128, x: v128, w: v128): v128 {
   if (sizeof<W>() == 2 || !relaxed) return i32x4.add(sum, i32x4.dot_i16x8_s(x, w))
@@ -117,8 +179,7 @@ function dot<W>(sum: v128, x: v128, w: v128): v128 {
 }
 
 /** Rows 0–3 and 4–7 of one token, between two scales. */
-function fold<W>(out: usize, a0: v128, a1: v128, s0: v128, s1: v128, xs: usize): void {
-  const scale = v128.load32_splat(xs)
+function fold<W>(out: usize, a0: v128, a1: v128, s0: v128, s1: v128, scale: v128): void {
   const b0 = sizeof<W>() == 1 && shortSums ? scaledPairs(a0, s0) : f32x4.mul(f32x4.convert_i32x4_s(a0), s0)
   const b1 = sizeof<W>() == 1 && shortSums ? scaledPairs(a1, s1) : f32x4.mul(f32x4.convert_i32x4_s(a1), s1)
   v128.store(out, madd(b0, scale, v128.load(out)))
@@ -139,14 +200,38 @@ export function asIntegers(scales: usize, count: i32, factors: usize, areBytes: 
   v128.store(factors, f32x4.splat(1), 16)
   if (!shortSums || !areBytes) return
   const end = scales + ((<usize>count) << 5)
+  const large = f32x4.splat(ROUNDING)
   for (let half: usize = 0; half < 32; half += 16) {
     let largest = f32x4.splat(1e-36)
-    for (let p = scales + half; p < end; p += 32) largest = f32x4.max(largest, f32x4.abs(v128.load(p)))
+    for (let p = scales + half; p < end; p += 32) largest = f32x4.pmax(largest, f32x4.abs(v128.load(p)))
     v128.store(factors + half, f32x4.div(largest, f32x4.splat(32767)))
     const inverse = f32x4.div(f32x4.splat(32767), largest)
     for (let p = scales + half; p < end; p += 32) {
-      const s = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(p), inverse)))
+      const s = rounded(v128.load(p), inverse, large)
       v128.store(p, v128.or(v128.and(s, i32x4.splat(0xffff)), i32x4.shl(s, 16)))
+    }
+  }
+}
+
+/**
+ * The f32 minima (blocks, 8) of a panel as pairs of integers for its tiles, those of two blocks in a lane, with 13 bits beside
+ * the largest of the row, whose worth goes to `factors`. What a panel has less than others is zero.
+ */
+export function asPairs(minima: usize, blocks: i32, pairs: usize, factors: usize): void {
+  const end = minima + ((<usize>blocks) << 5)
+  memory.fill(pairs, 0, <usize>PANEL_COLS >> 1)
+  const large = f32x4.splat(ROUNDING)
+  for (let half: usize = 0; half < 32; half += 16) {
+    let largest = f32x4.splat(1e-36)
+    for (let p = minima + half; p < end; p += 32) largest = f32x4.pmax(largest, f32x4.abs(v128.load(p)))
+    v128.store(factors + half, f32x4.div(largest, f32x4.splat(PAIR_RANGE)))
+    const inverse = f32x4.div(f32x4.splat(PAIR_RANGE), largest)
+    let to = pairs + half
+    for (let p = minima + half; p < end; p += 64) {
+      const even = rounded(v128.load(p), inverse, large)
+      const odd = rounded(v128.load(p, 32), inverse, large)
+      v128.store(to, v128.or(v128.and(even, i32x4.splat(0xffff)), i32x4.shl(odd, 16)))
+      to += 32
     }
   }
 }
@@ -165,7 +250,7 @@ export function tileFloats(t: Tile): void {
   let a5 = v128.load(out, 80)
   let a6 = v128.load(out, 96)
   let a7 = v128.load(out, 112)
-  for (const end = panel + ((<usize>t.blocks) << 5); panel < end; panel += 32) {
+  for (const end = panel + ((<usize>t.folds) << 5); panel < end; panel += 32) {
     const w0 = v128.load(panel)
     const w1 = v128.load(panel, 16)
     let p = x

@@ -95,6 +95,8 @@ const matmulCases: Case[] = [
     ),
     ...rowCounts.map((rows) => matmul({ types: [type], cols: 512, outs: [37], rows })),
     matmul({ types: [type], cols: 2048, outs: [512], rows: 1 }),
+    // a panel of the tiles and a part of one
+    matmul({ types: [type], cols: 1280, outs: [37], rows: 14 }),
     matmul({ types: [type], cols: 512, outs: [33], rows: 3, bias: true }),
     matmul({ types: [type], cols: 512, outs: [33], rows: 1, bias: true, add: true }),
     matmul({ types: [type], cols: 256, outs: [64], rows: 9, add: true }),
