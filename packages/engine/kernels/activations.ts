@@ -149,7 +149,7 @@ function quantizeBlock(a: Activations, token: i32, b: i32, x: usize): void {
   for (let i: usize = 16; i < 128; i += 16) largest = f32x4.pmax(largest, f32x4.abs(v128.load(x + i)))
   const range = maxF32(largest)
   const word = wordOf(a, token, b)
-  const lane = a.lanes == 1 ? 0 : <usize>(token & 3)
+  const lane: usize = a.lanes == 1 ? 0 : <usize>(token & 3)
   if (a.bytes) quantizeBytes(a, word, lane, x, range)
   if (a.shorts) quantizeShorts(a, word, lane, x, range)
 }

@@ -115,6 +115,12 @@ export function exp(x: v128): v128 {
   return f32x4.mul(y, i32x4.shl(i32x4.add(shifted, i32x4.splat(127)), 23))
 }
 
+/** Adds four bytes of each of four rows times as many of x, as the variant has sums. With relaxed dot products only. */
+export function dotBytes(sum: v128, x: v128, w: v128): v128 {
+  if (shortSums) return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, w))
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum)
+}
+
 /** The first four of eight i16, each twice: what a product of pairs wants beside sums of pairs. */
 function twiceLow(v: v128): v128 {
   return v128.shuffle<i16>(v, v, 0, 0, 1, 1, 2, 2, 3, 3)
@@ -140,6 +146,12 @@ export function scaledLow(sums: v128, scales: v128): v128 {
 export function scaledHigh(sums: v128, scales: v128): v128 {
   if (shortSums) return i32x4.dot_i16x8_s(sums, twiceHigh(scales))
   return i32x4.mul(sums, i32x4.extend_high_i16x8_s(scales))
+}
+
+/** Adds sums of rows 0–3 and 4–7, times their i16 scales, times that of x, to eight f32. */
+export function addScaled(to: usize, s0: v128, s1: v128, scales: v128, xs: v128): void {
+  v128.store(to, madd(f32x4.convert_i32x4_s(scaledLow(s0, scales)), xs, v128.load(to)))
+  v128.store(to, madd(f32x4.convert_i32x4_s(scaledHigh(s1, scales)), xs, v128.load(to, 16)), 16)
 }
 
 /** Four unsigned bytes of each of four rows times as many 16-bit x: an i32 per row. @param even 0xff in every i16 lane */

@@ -20,7 +20,9 @@ import { Tile, asIntegers, asPairs, tile, tileFloats } from './tile'
 import {
   Q4_0,
   areFloats,
+  dotFour,
   dotGroups,
+  goesInFours,
   groupBytes,
   hasMinima,
   meetsBytes,
@@ -162,6 +164,8 @@ export function productItems(thread: i32): void {
     if (ASC_FEATURE_SIMD) {
       if (areFloats(product.type)) tiled = tokens & ~3
       else if (inTiles(tokens)) tiled = tokens
+      // three cost less together with a fourth that nobody asked for
+      else if (goesInFours(product.type)) tiled = (tokens & 3) == 3 ? tokens : tokens & ~3
       if (tiled) tileGroups(product, group, groups, job.first, tiled, scratch)
     }
     for (let token = tiled; token < tokens; token++)
@@ -190,17 +194,27 @@ function tileGroups(
   const size = groupBytes(type, a.cols)
   for (let g = group; g < group + groups; g++) {
     const weights = product.weights + <usize>g * size
-    memory.fill(scratch + RESULTS, 0, (<usize>tokens) << 5)
     if (areFloats(type)) tileFloatGroup(type, weights, a, tokens, scratch)
-    else tileGroup(type, weights, a, tokens, scratch)
+    else if (a.lanes == 4) tileGroup(type, weights, a, tokens, scratch)
+    else fourGroup(type, weights, tokens, scratch)
     for (let token = 0; token < tokens; token++) {
       deliver(product, first + token, g * 8, 8, scratch + RESULTS + ((<usize>token) << 5))
     }
   }
 }
 
+/** A few tokens: weights are unpacked for four of them, and not kept. */
+function fourGroup(type: i32, weights: usize, tokens: i32, scratch: usize): void {
+  let out = scratch + RESULTS
+  for (let token = 0; token < tokens; token += 4) {
+    dotFour(type, weights, ofToken(token, scratch + TOKEN), out, scratch + PANEL)
+    out += 128
+  }
+}
+
 function tileFloatGroup(type: i32, weights: usize, a: Activations, tokens: i32, scratch: usize): void {
   const t = changetype<Tile>(scratch + TILE)
+  memory.fill(scratch + RESULTS, 0, (<usize>tokens) << 5)
   t.stride = (<usize>a.cols) << 2
   for (let col = 0; col < a.cols; col += FLOAT_PANEL_COLS) {
     t.folds = min(FLOAT_PANEL_COLS, a.cols - col)
@@ -224,6 +238,7 @@ function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scrat
   const startsBelow = type == Q4_0 || from32
   const perBlock = from32 ? 2 : 1
   const blocks = <usize>(a.cols >> 5)
+  memory.fill(scratch + RESULTS, 0, (<usize>tokens) << 5)
   t.sums = scratch + SUMS
   for (let i: usize = 0; i < 32; i += 4) store<f32>(scratch + ONES + i, 1)
   for (let col = 0; col < a.cols; col += PANEL_COLS) {

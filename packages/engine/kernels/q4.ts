@@ -10,7 +10,19 @@
 // The weights stay unsigned; what is subtracted from each is subtracted once, times the sum of x over the block.
 
 import { Activations } from './activations'
-import { f16At, f16High, f16Low, madd, relaxed, scaledHigh, scaledLow, shortSums, total } from './lanes'
+import {
+  addScaled,
+  dotBytes,
+  f16At,
+  f16High,
+  f16Low,
+  madd,
+  relaxed,
+  scaledHigh,
+  scaledLow,
+  shortSums,
+  total,
+} from './lanes'
 
 export const Q4_0_BYTES: usize = 144
 export const Q4_K_BYTES: usize = 1184
@@ -100,6 +112,161 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
     v128.store(out, f1, 16)
     out += 32
   }
+}
+
+/**
+ * out (4, 8) = one group of W · x, for the token of `a` and the three behind it: what is unpacked meets all four. To the bit what
+ * {@link dotQ4_0} says of each. With relaxed dot products only.
+ */
+export function fourQ4_0(weights: usize, a: Activations, out: usize): void {
+  const nibbles = i8x16.splat(15)
+  const stride = <usize>a.cols
+  const next = (stride >> 5) << 2
+  let p = weights
+  let x = a.bytes
+  let scale = a.scales
+  let start = a.eights
+  memory.fill(out, 0, 128)
+  for (const end = scale + next; scale < end; scale += 4) {
+    const d = v128.load(p)
+    let a0 = v128.load32_splat(start)
+    let a1 = a0
+    let a2 = v128.load32_splat(start + next)
+    let a3 = a2
+    let a4 = v128.load32_splat(start + next * 2)
+    let a5 = a4
+    let a6 = v128.load32_splat(start + next * 3)
+    let a7 = a6
+    p += 16
+    for (const end = p + STEPS; p < end; p += 32) {
+      const low = v128.load(p)
+      const high = v128.load(p, 16)
+      const w0 = v128.and(low, nibbles)
+      const w1 = v128.and(high, nibbles)
+      const w2 = v128.and(i16x8.shr_u(low, 4), nibbles)
+      const w3 = v128.and(i16x8.shr_u(high, 4), nibbles)
+      let q = x
+      const x0 = v128.load32_splat(q)
+      const y0 = v128.load32_splat(q, 16)
+      a0 = dotBytes(dotBytes(a0, x0, w0), y0, w2)
+      a1 = dotBytes(dotBytes(a1, x0, w1), y0, w3)
+      q += stride
+      const x1 = v128.load32_splat(q)
+      const y1 = v128.load32_splat(q, 16)
+      a2 = dotBytes(dotBytes(a2, x1, w0), y1, w2)
+      a3 = dotBytes(dotBytes(a3, x1, w1), y1, w3)
+      q += stride
+      const x2 = v128.load32_splat(q)
+      const y2 = v128.load32_splat(q, 16)
+      a4 = dotBytes(dotBytes(a4, x2, w0), y2, w2)
+      a5 = dotBytes(dotBytes(a5, x2, w1), y2, w3)
+      q += stride
+      const x3 = v128.load32_splat(q)
+      const y3 = v128.load32_splat(q, 16)
+      a6 = dotBytes(dotBytes(a6, x3, w0), y3, w2)
+      a7 = dotBytes(dotBytes(a7, x3, w1), y3, w3)
+      x += 4
+    }
+    x += 16
+    const d0 = f16Low(d)
+    const d1 = f16High(d)
+    addBlock(out, a0, a1, d0, d1, v128.load32_splat(scale))
+    addBlock(out + 32, a2, a3, d0, d1, v128.load32_splat(scale + next))
+    addBlock(out + 64, a4, a5, d0, d1, v128.load32_splat(scale + next * 2))
+    addBlock(out + 96, a6, a7, d0, d1, v128.load32_splat(scale + next * 3))
+    start += 4
+  }
+}
+
+function addBlock(out: usize, s0: v128, s1: v128, d0: v128, d1: v128, xs: v128): void {
+  v128.store(out, madd(f32x4.mul(f32x4.convert_i32x4_s(total(s0)), xs), d0, v128.load(out)))
+  v128.store(out, madd(f32x4.mul(f32x4.convert_i32x4_s(total(s1)), xs), d1, v128.load(out, 16)), 16)
+}
+
+/** The same of {@link dotQ4_K}. @param room 256 bytes: sums and minima of four tokens */
+export function fourQ4_K(weights: usize, a: Activations, out: usize, room: usize): void {
+  const nibbles = i8x16.splat(15)
+  const stride = <usize>a.cols
+  const next = (stride >> 5) << 2
+  let p = weights
+  let x = a.bytes
+  let scale = a.scales
+  let sum = a.sums
+  memory.fill(out, 0, 128)
+  for (const end = scale + next; scale < end;) {
+    const d = v128.load(p)
+    const dmin = v128.load(p, 16)
+    let scales = p + 32
+    p += 160
+    memory.fill(room, 0, 256)
+    for (const end = scales + 64; scales < end; scales += 8) {
+      let a0 = i32x4.splat(0)
+      let a1 = a0
+      let a2 = a0
+      let a3 = a0
+      let a4 = a0
+      let a5 = a0
+      let a6 = a0
+      let a7 = a0
+      for (const end = p + STEPS; p < end; p += 32) {
+        const low = v128.load(p)
+        const high = v128.load(p, 16)
+        const w0 = v128.and(low, nibbles)
+        const w1 = v128.and(high, nibbles)
+        const w2 = v128.and(i16x8.shr_u(low, 4), nibbles)
+        const w3 = v128.and(i16x8.shr_u(high, 4), nibbles)
+        let q = x
+        const x0 = v128.load32_splat(q)
+        const y0 = v128.load32_splat(q, 16)
+        a0 = dotBytes(dotBytes(a0, x0, w0), y0, w2)
+        a1 = dotBytes(dotBytes(a1, x0, w1), y0, w3)
+        q += stride
+        const x1 = v128.load32_splat(q)
+        const y1 = v128.load32_splat(q, 16)
+        a2 = dotBytes(dotBytes(a2, x1, w0), y1, w2)
+        a3 = dotBytes(dotBytes(a3, x1, w1), y1, w3)
+        q += stride
+        const x2 = v128.load32_splat(q)
+        const y2 = v128.load32_splat(q, 16)
+        a4 = dotBytes(dotBytes(a4, x2, w0), y2, w2)
+        a5 = dotBytes(dotBytes(a5, x2, w1), y2, w3)
+        q += stride
+        const x3 = v128.load32_splat(q)
+        const y3 = v128.load32_splat(q, 16)
+        a6 = dotBytes(dotBytes(a6, x3, w0), y3, w2)
+        a7 = dotBytes(dotBytes(a7, x3, w1), y3, w3)
+        x += 4
+      }
+      x += 16
+      const sc = v128.load_ext<u8>(scales)
+      addScaled(room, a0, a1, sc, v128.load32_splat(scale))
+      addScaled(room + 64, a2, a3, sc, v128.load32_splat(scale + next))
+      addScaled(room + 128, a4, a5, sc, v128.load32_splat(scale + next * 2))
+      addScaled(room + 192, a6, a7, sc, v128.load32_splat(scale + next * 3))
+      const mn = v128.load_ext<u8>(scales, 64)
+      const m0 = f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn))
+      const m1 = f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn))
+      addMinima(room + 32, m0, m1, v128.load32_splat(sum))
+      addMinima(room + 96, m0, m1, v128.load32_splat(sum + next))
+      addMinima(room + 160, m0, m1, v128.load32_splat(sum + next * 2))
+      addMinima(room + 224, m0, m1, v128.load32_splat(sum + next * 3))
+      scale += 4
+      sum += 4
+    }
+    let to = out
+    for (let from = room, end = room + 256; from < end; from += 64) {
+      const f0 = madd(f16Low(d), v128.load(from), v128.load(to))
+      const f1 = madd(f16High(d), v128.load(from, 16), v128.load(to, 16))
+      v128.store(to, f32x4.sub(f0, f32x4.mul(f16Low(dmin), v128.load(from, 32))))
+      v128.store(to, f32x4.sub(f1, f32x4.mul(f16High(dmin), v128.load(from, 48))), 16)
+      to += 32
+    }
+  }
+}
+
+function addMinima(to: usize, m0: v128, m1: v128, xsum: v128): void {
+  v128.store(to, madd(m0, xsum, v128.load(to)))
+  v128.store(to, madd(m1, xsum, v128.load(to, 16)), 16)
 }
 
 /** Bytes of a block's steps; of x per step; and of the second half block of x, which goes with the high nibbles. */

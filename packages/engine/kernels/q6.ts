@@ -9,7 +9,9 @@
 
 import { Activations } from './activations'
 import {
+  addScaled,
   bytesTimesShorts,
+  dotBytes,
   f16At,
   f16High,
   f16Low,
@@ -17,7 +19,6 @@ import {
   relaxed,
   scaledHigh,
   scaledLow,
-  shortSums,
 } from './lanes'
 
 export const Q6_K_BYTES: usize = 1680
@@ -94,16 +95,92 @@ function fourSteps(
   six: v128,
 ): v128 {
   const w3 = fourth(w0, w1, w2, six)
-  if (shortSums) {
-    const s0 = i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x0, v128.and(w0, six)))
-    const s1 = i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(x1, v128.and(w1, six)))
-    const s2 = i16x8.add(s1, i16x8.relaxed_dot_i8x16_i7x16_s(x2, v128.and(w2, six)))
-    return i16x8.add(s2, i16x8.relaxed_dot_i8x16_i7x16_s(x3, w3))
+  const s0 = dotBytes(sum, x0, v128.and(w0, six))
+  const s1 = dotBytes(s0, x1, v128.and(w1, six))
+  const s2 = dotBytes(s1, x2, v128.and(w2, six))
+  return dotBytes(s2, x3, w3)
+}
+
+/**
+ * out (4, 8) = one group of W · x, for the token of `a` and the three behind it: what is unpacked meets all four. To the bit what
+ * {@link dotQ6_K} says of each. With relaxed dot products only.
+ *
+ * @param room 128 bytes: sums of four tokens
+ */
+export function fourQ6_K(weights: usize, a: Activations, out: usize, room: usize): void {
+  const six = i8x16.splat(63)
+  const stride = <usize>a.cols
+  const next = (stride >> 5) << 2
+  let p = weights
+  let x = a.bytes
+  let scale = a.scales
+  let half = a.halves
+  memory.fill(out, 0, 128)
+  for (const end = scale + next; scale < end;) {
+    const d = v128.load(p)
+    let scales = p + 16
+    p += 144
+    memory.fill(room, 0, 128)
+    for (let h = 0; h < 16; h++) {
+      // the last step first, since it wants the registers of three
+      const v0 = fourth(v128.load(p), v128.load(p, 32), v128.load(p, 64), six)
+      const v1 = fourth(v128.load(p, 16), v128.load(p, 48), v128.load(p, 80), six)
+      let q = x + STEP_X * 3
+      const x0 = v128.load32_splat(q)
+      const start0 = v128.load32_splat(half)
+      let a0 = dotBytes(start0, x0, v0)
+      let a1 = dotBytes(start0, x0, v1)
+      q += stride
+      const x1 = v128.load32_splat(q)
+      const start1 = v128.load32_splat(half + next * 2)
+      let a2 = dotBytes(start1, x1, v0)
+      let a3 = dotBytes(start1, x1, v1)
+      q += stride
+      const x2 = v128.load32_splat(q)
+      const start2 = v128.load32_splat(half + next * 4)
+      let a4 = dotBytes(start2, x2, v0)
+      let a5 = dotBytes(start2, x2, v1)
+      q += stride
+      const x3 = v128.load32_splat(q)
+      const start3 = v128.load32_splat(half + next * 6)
+      let a6 = dotBytes(start3, x3, v0)
+      let a7 = dotBytes(start3, x3, v1)
+      for (const end = p + HALF; p < end; p += 32) {
+        const w0 = v128.and(v128.load(p), six)
+        const w1 = v128.and(v128.load(p, 16), six)
+        let q = x
+        const x0 = v128.load32_splat(q)
+        a0 = dotBytes(a0, x0, w0)
+        a1 = dotBytes(a1, x0, w1)
+        q += stride
+        const x1 = v128.load32_splat(q)
+        a2 = dotBytes(a2, x1, w0)
+        a3 = dotBytes(a3, x1, w1)
+        q += stride
+        const x2 = v128.load32_splat(q)
+        a4 = dotBytes(a4, x2, w0)
+        a5 = dotBytes(a5, x2, w1)
+        q += stride
+        const x3 = v128.load32_splat(q)
+        a6 = dotBytes(a6, x3, w0)
+        a7 = dotBytes(a7, x3, w1)
+        x += STEP_X
+      }
+      x += STEP_X
+      const sc = v128.load_ext<i8>(scales)
+      addScaled(room, a0, a1, sc, v128.load32_splat(scale))
+      addScaled(room + 32, a2, a3, sc, v128.load32_splat(scale + next))
+      addScaled(room + 64, a4, a5, sc, v128.load32_splat(scale + next * 2))
+      addScaled(room + 96, a6, a7, sc, v128.load32_splat(scale + next * 3))
+      half += 4
+      scales += 8
+      scale += (h & 1) << 2
+    }
+    for (let i: usize = 0; i < 128; i += 32) {
+      v128.store(out + i, madd(f16Low(d), v128.load(room + i), v128.load(out + i)))
+      v128.store(out + i, madd(f16High(d), v128.load(room + i, 16), v128.load(out + i, 16)), 16)
+    }
   }
-  const s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, v128.and(w0, six), sum)
-  const s1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, v128.and(w1, six), s0)
-  const s2 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x2, v128.and(w2, six), s1)
-  return i32x4.relaxed_dot_i8x16_i7x16_add_s(x3, w3, s2)
 }
 
 /** The same without relaxed instructions: x takes twice the registers, so only four rows go at a time. */

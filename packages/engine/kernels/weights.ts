@@ -3,9 +3,20 @@
 import { Activations } from './activations'
 import { dotF16, dotF32, rowF16, rowF32, unpackF16 } from './float'
 import { relaxed } from './lanes'
-import { Q4_0_BYTES, Q4_K_BYTES, dotQ4_0, dotQ4_K, rowQ4_0, rowQ4_K, unpackQ4_0, unpackQ4_K } from './q4'
+import {
+  Q4_0_BYTES,
+  Q4_K_BYTES,
+  dotQ4_0,
+  dotQ4_K,
+  fourQ4_0,
+  fourQ4_K,
+  rowQ4_0,
+  rowQ4_K,
+  unpackQ4_0,
+  unpackQ4_K,
+} from './q4'
 import { Q5_0_BYTES, Q5_K_BYTES, dotQ5_0, dotQ5_K, rowQ5_0, rowQ5_K, unpackQ5_0, unpackQ5_K } from './q5'
-import { Q6_K_BYTES, dotQ6_K, rowQ6_K, unpackQ6_K } from './q6'
+import { Q6_K_BYTES, dotQ6_K, fourQ6_K, rowQ6_K, unpackQ6_K } from './q6'
 import { Q8_0_BYTES, dotQ8_0, rowQ8_0, unpackQ8_0 } from './q8'
 import * as scalar from './scalar/dots'
 
@@ -61,6 +72,23 @@ export function dotGroups(type: i32, weights: usize, groups: i32, a: Activations
   else if (type == Q6_K) dotQ6_K(weights, groups, a, out)
   else if (type == F16) dotF16(weights, groups, a, out)
   else dotF32(weights, groups, a, out)
+}
+
+/** Whether {@link dotFour} knows the type. */
+export function goesInFours(type: i32): bool {
+  return relaxed && (type == Q4_0 || type == Q4_K || type == Q6_K)
+}
+
+/**
+ * out (4, 8) = one group of W · x, for the token of `a` and the three behind it, each to the bit as {@link dotGroups} has it.
+ *
+ * @param room 256 bytes
+ */
+export function dotFour(type: i32, group: usize, a: Activations, out: usize, room: usize): void {
+  if (!relaxed) return
+  if (type == Q4_0) fourQ4_0(group, a, out)
+  else if (type == Q4_K) fourQ4_K(group, a, out, room)
+  else fourQ6_K(group, a, out, room)
 }
 
 function dotGroupsScalar(type: i32, weights: usize, groups: i32, a: Activations, out: usize): void {

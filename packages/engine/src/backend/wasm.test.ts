@@ -3,6 +3,7 @@ import { createNodeHost } from '../node/wasm-host.ts'
 import { xxh32 } from '../store/checksum.ts'
 import { randomBlocks, randomNumbers } from '../testing/random-blocks.ts'
 import { backendContract } from './backend.contract.ts'
+import { createBench } from './contract-perform.ts'
 import type { WasmHost } from './wasm-host.ts'
 import { arithmetics } from './wasm-kernels.ts'
 import { createWasmBackend } from './wasm.ts'
@@ -16,6 +17,31 @@ for (const arithmetic of arithmetics) {
     )
   }
 }
+
+describe.each(arithmetics)('a few tokens at once, %s', (arithmetic) => {
+  test.each(['Q4_0', 'Q5_0', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const)(
+    '%s says of each, to the bit, what it says of one alone',
+    async (type) => {
+      const [rows, cols, outs] = [7, 1280, 37]
+      const backend = await createWasmBackend(host, { threads: 1, arithmetic })
+      const { matrix, values, zeros } = createBench(backend)
+      const [w, x, together, alone] = [
+        matrix(type, outs, cols),
+        values(rows * cols),
+        zeros(rows * outs),
+        zeros(outs),
+      ]
+      backend.matmul([{ out: together, w }], x, rows)
+      const one = zeros(cols)
+      for (let row = 0; row < rows; row++) {
+        one.values().set(x.values().subarray(row * cols, (row + 1) * cols))
+        backend.matmul([{ out: alone, w }], one, 1)
+        expect(together.values().subarray(row * outs, (row + 1) * outs)).toEqual(alone.values())
+      }
+      backend.close()
+    },
+  )
+})
 
 describe('threads', () => {
   test('sleep between jobs and wake for the next', async () => {
