@@ -2,7 +2,8 @@
 //
 // Rows are cut into items of some groups, taken by whichever thread is free. One token, or a few: weights are read as
 // they are packed, once from memory and then from the cache. More: each group is unpacked into panels that meet four
-// tokens at a time; a batch is at most 64 tokens, so that its activations stay in the second cache while weights pass by.
+// tokens at a time; a batch is at most 128 tokens: unpacking is shared by more, and their
+// activations still pass by from a near cache.
 // Without SIMD every token is one.
 
 import {
@@ -32,7 +33,7 @@ import {
 } from './weights'
 
 /** Tokens quantized and multiplied together. */
-const BATCH: i32 = 64
+const BATCH: i32 = 128
 /** From so many tokens on unpacking integers pays: it costs more than to multiply. Floats go in tiles from four on. */
 const TILED: i32 = 12
 
@@ -72,7 +73,7 @@ class Product {
   firstItem: i32
 }
 
-// A thread's scratch: results (128 groups of 8, or 64 tokens by 8 rows) · records · what tiles need · scales and minima
+// A thread's scratch: results (128 groups of 8, or 128 tokens by 8 rows) · records · what tiles need · scales and minima
 // of a panel · the panel, eight rows · minima of 64 panels, in pairs, and what they count.
 const RESULTS: usize = 0
 const MAX_CHUNK: i32 = 128
@@ -94,7 +95,7 @@ function productAt(index: i32): Product {
   return changetype<Product>(PRODUCTS + <usize>index * PRODUCT_BYTES)
 }
 
-/** Starts a list of products with x (tokens, cols). `buffer` holds the activations of min(tokens, 64) tokens. */
+/** Starts a list of products with x (tokens, cols). `buffer` holds the activations of min(tokens, 128) tokens. */
 export function beginProducts(x: usize, tokens: i32, cols: i32, buffer: usize): void {
   const job = changetype<ProductsJob>(PRODUCTS_JOB)
   job.x = x

@@ -51,7 +51,7 @@ export const scratchBytes = 0x10000
 /** Products of one list (matmul.ts). */
 export const maxProducts = 16
 /** Tokens whose activations are held at once (matmul.ts). */
-export const batchTokens = 64
+export const batchTokens = 128
 
 /** Four queries and four sums of this width fit in a thread's scratch (attention.ts). */
 export const maxHeadDim = 512

@@ -9,7 +9,7 @@ import { EngineError } from '../errors.ts'
 import type { Shard } from '../gguf/shards.ts'
 import type { Activation } from '../protocol.ts'
 import type { ModelConfig } from './config.ts'
-import { createForwardPass, type LoadedLayer } from './forward-pass.ts'
+import { createForwardPass, rowScratchBytes, type LoadedLayer } from './forward-pass.ts'
 import { createKvCaches } from './kv-caches.ts'
 import { lastRow, notLoaded, spanOf, type Layers } from './layers.ts'
 import type { WeightStream } from './weight-stream.ts'
@@ -33,14 +33,21 @@ export type CpuLayers = Layers & {
   free(): void
 }
 
-/** The most rows that run through a layer at once: enough to share each weight read, few enough to stay in cache. */
-export const defaultMaxRows = 64
+/**
+ * The most rows that run through a layer at once: enough to share each weight that is read and unpacked, few enough to stay in
+ * cache. 128 where their scratch takes no more than half of a layer's weights with 4 bits each, else 64.
+ */
+export function rowsAtOnce(config: ModelConfig): number {
+  const { dim, nHeads, nKvHeads, headDim, ffnDim } = config
+  const weights = dim * (2 * (nHeads + nKvHeads) * headDim + 3 * ffnDim)
+  return 128 * rowScratchBytes(config) <= weights / 4 ? 128 : 64
+}
 
 /** @throws EngineError 'out-of-memory' when there is no room for the scratch of `maxRows` rows */
 export function createLayers(
   backend: Backend,
   config: ModelConfig,
-  { maxRows = defaultMaxRows }: { maxRows?: number } = {},
+  { maxRows = rowsAtOnce(config) }: { maxRows?: number } = {},
 ): CpuLayers {
   const pass = createForwardPass(backend, config, maxRows)
   const layers = new Map<number, LoadedLayer>()

@@ -7,7 +7,7 @@ import type { BytesByType, ModelProfile } from '@hearth/halda'
 import type { PackedTensor, Shard } from '../gguf/shards.ts'
 import type { ModelConfig } from './config.ts'
 import { rowScratchBytes } from './forward-pass.ts'
-import { defaultMaxRows } from './layers-cpu.ts'
+import { rowsAtOnce } from './layers-cpu.ts'
 
 /** What the kernels keep for themselves, and what is too small to be counted one by one. */
 const ownBytes = 2 ** 20
@@ -38,7 +38,7 @@ export function modelProfile(config: ModelConfig, shards: { layers: Shard[]; hea
 /** Scratch of the layers and of the head, and hidden states and logits as they leave them. */
 function bufferBytes(config: ModelConfig): number {
   const { dim, vocabSize } = config
-  const layers = defaultMaxRows * (rowScratchBytes(config) + 4 * dim)
+  const layers = rowsAtOnce(config) * (rowScratchBytes(config) + 4 * dim)
   return layers + 4 * (3 * dim + 3 * vocabSize) + ownBytes
 }
 

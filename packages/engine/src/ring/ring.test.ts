@@ -91,7 +91,7 @@ describe('a ring says what one naive loop says', () => {
   })
 })
 
-it('a chunk has the rows that fit a frame, and 64 on a device alone, which sends none', () => {
+it('a chunk has the rows that fit a frame, and 128 on a device alone, which sends none', () => {
   const chunkRows = (...devices: DeviceId[]) =>
     joinRing({
       me: devices[0]!,
@@ -104,7 +104,7 @@ it('a chunk has the rows that fit a frame, and 64 on a device alone, which sends
     }).chunkRows
   const [alice, bob] = ['alice-device', 'bob-device'] as DeviceId[]
   expect(chunkRows(alice!, bob!)).toBe(31)
-  expect(chunkRows(alice!)).toBe(64)
+  expect(chunkRows(alice!)).toBe(128)
 })
 
 describe('chunks that pile up', () => {

@@ -16,8 +16,9 @@ import { decodeActivation, encodeActivation, maxRowsPerFrame, type Dtype } from 
 import type { Link } from './link.ts'
 import { createTurns, type Step } from './turns.ts'
 
-/** Rows of one prefill chunk, where frames allow: enough to share each weight read, few enough to pipeline. */
+/** Rows of one prefill chunk, where frames allow: few enough to pipeline; alone, enough to share what unpacking costs. */
 const prefillRows = 64
+const prefillRowsAlone = 128
 
 export type RingOptions = {
   me: DeviceId
@@ -86,7 +87,7 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
   const waiting = new Set<Pass>()
   // What goes nowhere need not fit a frame.
   const isAlone = plan.windows.every(({ device }) => device === plan.head)
-  const chunkRows = isAlone ? prefillRows : Math.min(prefillRows, maxRowsPerFrame(dim, dtype))
+  const chunkRows = isAlone ? prefillRowsAlone : Math.min(prefillRows, maxRowsPerFrame(dim, dtype))
   let reads = false
   let closed = false
   let droppedFrames = 0
