@@ -1,4 +1,4 @@
-import type { DeviceProfile } from '@hearth/halda'
+import { plan, type DeviceProfile } from '@hearth/halda'
 import { describe, expect, it } from 'vitest'
 import {
   choiceOf,
@@ -145,6 +145,68 @@ describe('planning', () => {
     expect(house.view(alice)).toMatchObject({ numbered: { number: 1 }, noPlan: null })
   })
 
+  describe('once devices have measured the model that was chosen', () => {
+    const rateOf = (name: string, bytesPerSec: number) => ({
+      ...profileOf(name),
+      weightBytesPerSec: { Q8_0: bytesPerSec },
+    })
+
+    function twoDevices() {
+      let plans = 0
+      const house = createHouse((...problem) => {
+        plans++
+        return plan(...problem)
+      })
+      const alice = house.join('alice', { profile: rateOf('alice', 9e9) })
+      const bob = house.join('bob')
+      house.say(alice, { type: 'choose', choice: choiceOf('demo') })
+      house.pass(1000)
+      expect(plannedIn(house.view(alice))).toEqual(['alice'])
+      return { house, alice, bob, plans: () => plans }
+    }
+
+    it('plans again 3 s after the last of them', () => {
+      const { house, alice, bob, plans } = twoDevices()
+      house.say(alice, { type: 'profile', profile: rateOf('alice', 1e9) })
+      house.pass(2000)
+      house.say(bob, { type: 'profile', profile: rateOf('bob', 12e9) })
+      house.pass(2999)
+      expect(plans()).toBe(1)
+      expect(plannedIn(house.view(alice))).toEqual(['alice'])
+      house.pass(1)
+      house.pass(100)
+      expect(plans()).toBe(2)
+      expect(plannedIn(house.view(alice))).toEqual(['bob'])
+      expect(house.view(alice).numbered?.number).toBe(2)
+    })
+
+    it('leaves layers where they are when that gains little', () => {
+      const { house, alice, bob, plans } = twoDevices()
+      house.say(bob, { type: 'profile', profile: rateOf('bob', 9.2e9) })
+      house.pass(5000)
+      expect(plans()).toBe(2)
+      expect(plannedIn(house.view(alice))).toEqual(['alice'])
+      expect(house.view(alice).numbered?.number).toBe(1)
+    })
+
+    it('asks for nothing because of memory, or of what a device that walked in measures first', () => {
+      const { house, alice, plans } = twoDevices()
+      house.say(alice, { type: 'profile', profile: { ...rateOf('alice', 9e9), memoryBytes: 5e9 } })
+      const dora = house.joinUnmeasured('dora')
+      house.say(dora, { type: 'profile', profile: rateOf('dora', 90e9) })
+      house.pass(30_000)
+      expect(plans()).toBe(1)
+    })
+
+    it('does so no more a minute after the choice', () => {
+      const { house, alice, plans } = twoDevices()
+      house.pass(60_000)
+      house.say(alice, { type: 'profile', profile: rateOf('alice', 1e9) })
+      house.pass(30_000)
+      expect(plans()).toBe(1)
+    })
+  })
+
   it('plans again when the plan no longer fits a device of it, and not for a better measurement', () => {
     let plans = 0
     const house = createHouse((devices, model) => {
@@ -157,6 +219,7 @@ describe('planning', () => {
     const alice = house.join('alice')
     const bob = house.join('bob')
     house.say(alice, { type: 'choose', choice: choiceOf('demo') })
+    house.pass(70_000)
     house.say(alice, {
       type: 'profile',
       profile: { ...profileOf('alice'), weightBytesPerSec: { Q8_0: 9e9 } },

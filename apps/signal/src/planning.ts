@@ -2,8 +2,10 @@
  * When a room plans and with whom. The arithmetic is the planner's (@hearth/halda), handed in.
  *
  * A room plans when a model is chosen, when a device of the plan is gone, when a device of the plan has less memory
- * than its part needs, when one tells of a GPU for the first time, and, as long as there is no plan, whenever somebody joins, leaves or was measured. It does not
- * plan because somebody walked in: nobody downloads again for a newcomer, until a person chooses again.
+ * than its part needs, when one tells of a GPU for the first time, and, as long as there is no plan, whenever somebody
+ * joins, leaves or was measured. Devices measure the model's own weights once it is chosen, and hops meanwhile: when
+ * what they tell has settled it plans once more, and the planner keeps layers where they are unless moving them pays. It
+ * does not plan because somebody walked in: nobody downloads again for a newcomer, until a person chooses again.
  *
  * @module
  */
@@ -15,6 +17,10 @@ import type { Room, Seat } from './room-state.ts'
 
 /** How long a plan waits for devices that reload or are still measuring; then it is made with the others. */
 const patienceMs = 6_000
+/** For so long after a model is chosen devices measure for it; what they tell later is how they fare from day to day. */
+const measuringMs = 60_000
+/** Nobody has measured anything new for so long. */
+const settledMs = 3_000
 /** Planning costs time that all rooms share. */
 const planGapMs = 1_000
 /** Longest sentence of the protocol. */
@@ -44,6 +50,25 @@ export function planNoLongerFits(room: Room, { device, profile }: Seat): boolean
 export const gainsGpu = (before: DeviceProfile | null, after: DeviceProfile): boolean =>
   before !== null && before.gpu === undefined && after.gpu !== undefined
 
+/** A device that had told how fast it is has measured again: the plan is made once more when nobody does any longer. */
+export function noteMeasured(
+  room: Room,
+  before: DeviceProfile | null,
+  after: DeviceProfile,
+  atMs: number,
+): void {
+  if (!room.numbered || before === null || room.chosenAtMs === null) return
+  if (atMs - room.chosenAtMs > measuringMs || isAsFast(before, after)) return
+  room.measuredAtMs = atMs
+}
+
+/** When a room whose devices have measured plans again; null when none has. */
+export const settledAtMs = ({ measuredAtMs }: Room): number | null =>
+  measuredAtMs === null ? null : measuredAtMs + settledMs
+
+const isAsFast = (a: DeviceProfile, b: DeviceProfile): boolean =>
+  JSON.stringify({ ...a, memoryBytes: 0 }) === JSON.stringify({ ...b, memoryBytes: 0 })
+
 /** Asks for a plan, soon; asking again does not put it off. */
 export function wantPlan(room: Room, atMs: number): void {
   if (room.choice) room.planning ??= { untilMs: atMs + patienceMs }
@@ -69,6 +94,7 @@ export function planIfDue(room: Room, atMs: number, plan: Planner): void {
   }
   room.planning = null
   room.plannedAtMs = atMs
+  room.measuredAtMs = null
   const result = planOf(room, plan)
   if ('noPlan' in result) {
     room.numbered = null

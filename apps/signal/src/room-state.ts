@@ -36,6 +36,10 @@ export type Room = {
   /** A plan is wanted; devices that are away or not yet measured are waited for until then. */
   planning: { untilMs: number } | null
   plannedAtMs: number | null
+  /** When a person last chose what the room runs. */
+  chosenAtMs: number | null
+  /** Since the plan was made, a device told that it is faster or slower than it was taken to be. */
+  measuredAtMs: number | null
   /** After a restart of the server: how long devices of the remembered plan may take to come back. */
   settlesAtMs: number | null
   viewSentAtMs: number | null
@@ -73,6 +77,8 @@ export const createRoom = (): Room => ({
   lastNumber: 0,
   planning: null,
   plannedAtMs: null,
+  chosenAtMs: null,
+  measuredAtMs: null,
   settlesAtMs: null,
   viewSentAtMs: null,
   viewDueAtMs: null,

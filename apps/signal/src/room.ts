@@ -19,10 +19,12 @@ import {
   devicesOf,
   isPlanned,
   needsPlan,
+  noteMeasured,
   planDueAtMs,
   planIfDue,
   gainsGpu,
   planNoLongerFits,
+  settledAtMs,
   wantPlan,
 } from './planning.ts'
 import {
@@ -70,6 +72,7 @@ export function wakeAtMs(room: Room): number | null {
     ...room.seats.map((seat) => (seat.presence.phase === 'away' ? seat.presence.untilMs : null)),
     room.settlesAtMs,
     planDueAtMs(room),
+    settledAtMs(room),
     room.viewDueAtMs,
   ].filter((moment) => moment !== null)
   return moments.length === 0 ? null : Math.min(...moments)
@@ -158,6 +161,7 @@ function hear(
       seat.profile = { ...message.profile, device: seat.device }
       const isWanted = needsPlan(room) || planNoLongerFits(room, seat) || gainsGpu(before, seat.profile)
       if (isWanted) wantPlan(room, atMs)
+      noteMeasured(room, before, seat.profile, atMs)
       return tell(room, atMs, progressGapMs)
     }
     case 'status':
@@ -196,6 +200,7 @@ function choose(room: Room, choice: ModelChoice, atMs: number): void {
     seat.complaints = []
   }
   room.settlesAtMs = null
+  room.chosenAtMs = atMs
   wantPlan(room, atMs)
 }
 
@@ -211,8 +216,13 @@ function removeSeats(room: Room, gone: (seat: Seat) => boolean, atMs: number): v
 const giveUpSeats = (room: Room, atMs: number): void =>
   removeSeats(room, ({ presence }) => presence.phase === 'away' && presence.untilMs <= atMs, atMs)
 
-/** Ends the time that devices of a remembered plan had to come back. */
+/** Ends the time that devices had to measure, and those of a remembered plan to come back. */
 function settle(room: Room, atMs: number): void {
+  const measuredByMs = settledAtMs(room)
+  if (measuredByMs !== null && measuredByMs <= atMs) {
+    room.measuredAtMs = null
+    if (room.numbered) wantPlan(room, atMs)
+  }
   if (room.settlesAtMs === null || room.settlesAtMs > atMs) return
   room.settlesAtMs = null
   const seated = new Set(room.seats.map(({ device }) => device))
