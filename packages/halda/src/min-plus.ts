@@ -63,13 +63,14 @@ function lastPart(column: Column): number {
  * @param before what the others take, by their layers
  * @param own of the device that is added
  * @param sum takes what is less than it has
- * @param options fewer layers, all together, than `fromLayers` are of no interest; `mark` is added to every choice
+ * @param options fewer layers, all together, than `fromLayers` are of no interest; `mark` is added to every choice, and
+ *   `moreNs` to what it costs
  */
 export function addDevice(
   before: Column,
   own: Column,
   { costNs, choice }: Allocation,
-  { fromLayers = 0, mark = 0 }: { fromLayers?: number; mark?: number } = {},
+  { fromLayers = 0, mark = 0, moreNs = 0 }: { fromLayers?: number; mark?: number; moreNs?: number } = {},
 ): void {
   const nLayers = before.length - 1
   const last = lastPart(before)
@@ -77,7 +78,7 @@ export function addDevice(
   while (first <= last && before[first] === Infinity) first++
   const mostShare = lastPart(own)
   for (let share = 1; share <= mostShare; share++) {
-    const shareNs = own[share] ?? Infinity
+    const shareNs = (own[share] ?? Infinity) + moreNs
     if (shareNs === Infinity) continue
     const end = Math.min(last, nLayers - share)
     for (let others = Math.max(first, fromLayers - share); others <= end; others++) {

@@ -35,13 +35,22 @@ export type PartTableOptions = {
   isHead: boolean
   /** The only number of layers that there is a part for. */
   fixedLayers?: number | undefined
-  /** Parts that compute or read for so long are of no interest. */
+  /** What no device computes a layer in less than: the layers that are not this device's cost others as much. */
+  leastLayerNs: number
+  /** Parts with which a token takes so long are of no interest. */
   belowNs: number
 }
 
+export const leastLayerNs = (devices: readonly Figures[]): number =>
+  devices.reduce(
+    (least, { alphaNs, gpuRoomLayers, gpuLayerNs }) =>
+      Math.min(least, alphaNs, gpuRoomLayers > 0 ? gpuLayerNs : Infinity),
+    Infinity,
+  )
+
 export function createPartTable(
   figures: Figures,
-  { nLayers, rounds, isHead, fixedLayers, belowNs }: PartTableOptions,
+  { nLayers, rounds, isHead, fixedLayers, leastLayerNs, belowNs }: PartTableOptions,
 ): PartTable {
   const pieces = isHead ? figures.outputPieces : 0
   /** (layers, gpuLayers) */
@@ -53,9 +62,10 @@ export function createPartTable(
   for (let layers = 0; layers <= nLayers; layers++) {
     if ((layers > 0 && layers < rounds) || layers !== (fixedLayers ?? layers)) continue
     const visits = layers === 0 ? 0 : rounds
+    const othersNs = (nLayers - layers) * leastLayerNs
     for (let gpuLayers = 0; gpuLayers <= Math.min(layers, figures.gpuRoomLayers); gpuLayers++) {
       const cpuLayers = layers - gpuLayers
-      if (cpuLayers * figures.alphaNs + gpuLayers * figures.gpuLayerNs >= belowNs) continue
+      if (cpuLayers * figures.alphaNs + gpuLayers * figures.gpuLayerNs + othersNs >= belowNs) continue
       const bytes = layersBytes(figures, cpuLayers, visits)
       const reads = leastStreamedUnits(figures, cpuLayers, bytes, isHead)
       if (streamedLayers(reads, cpuLayers, pieces) * figures.layerReadNs > belowNs) continue
@@ -63,8 +73,9 @@ export function createPartTable(
       if (streamed === null) continue
       const part = partOf(figures, { layers, gpuLayers, visits, isHead }, streamed)
       const place = layers * stride + gpuLayers
-      freeNs[place] = part.computeNs + part.outputNs
-      pathNs[place] = part.computeNs + part.outputNs + part.waitNs
+      const ns = part.computeNs + part.outputNs
+      freeNs[place] = ns
+      if (ns + part.waitNs + othersNs < belowNs) pathNs[place] = ns + part.waitNs
       readsNs[place] = part.readerNs
       mostReadsNs = Math.max(mostReadsNs, part.readerNs)
     }

@@ -5,11 +5,12 @@
  * @module
  */
 import { leastTpotNs } from './least-bound.ts'
-import { createPartTable, type Column, type PartTable } from './part-table.ts'
+import { createPartTable, leastLayerNs, type Column } from './part-table.ts'
 import { pinnedLayers } from './part.ts'
 import { addDevice, emptyAllocation, type Allocation } from './min-plus.ts'
 import { nearestNeighbours } from './ring-order.ts'
 import type { ShareProblem, Shares } from './share-search.ts'
+import { nearestHops } from './tours.ts'
 
 /** Rounds are tried until so many brought nothing. */
 const patience = 2
@@ -19,36 +20,39 @@ const patience = 2
  * @returns shares in the order of nearest neighbours from the head on; null when nothing takes less
  */
 export function estimateShares(problem: ShareProblem, belowNs: number): Shares | null {
-  const hopsNs = problem.hopNs.map((row, from) => Math.min(...row.filter((_, to) => to !== from)))
-  const possibleNs = Math.min(belowNs, pinnedNs(problem, hopsNs) + 1)
-  let best: { tpotNs: number; search: ReturnType<typeof createEstimate> } | null = null
+  const nearestNs = nearestHops(problem.hopNs)
+  let tpotNs = Math.min(belowNs, pinnedNs(problem, nearestNs) + 1)
+  let best: ReturnType<typeof createEstimate> | null = null
   for (let rounds = 1, vain = 0; rounds <= problem.nLayers && vain < patience; rounds++) {
-    const search = createEstimate(problem, hopsNs, rounds, best?.tpotNs ?? possibleNs)
-    const leastNs: number = best?.tpotNs ?? possibleNs
-    const tpotNs = leastTpotNs(search.leastPathNs, search.readsNs, leastNs)
     vain++
-    if (tpotNs < leastNs) [best, vain] = [{ tpotNs, search }, 0]
+    const search = createEstimate(problem, nearestNs, rounds, tpotNs)
+    const leastNs = leastTpotNs(search.leastPathNs, search.readsNs, tpotNs)
+    if (leastNs < tpotNs) [best, tpotNs, vain] = [search, leastNs, 0]
   }
-  return best === null ? null : best.search.sharesOf(best.tpotNs)
+  return best === null ? null : best.sharesOf(tpotNs)
 }
 
 /** Of a choice in which the device also becomes head. */
 const asHeadMark = 2 ** 15
 
 /** One round of the fastest devices that hold all layers together; Infinity where they cannot. */
-function pinnedNs({ nLayers, figures }: ShareProblem, hopsNs: readonly number[]): number {
+function pinnedNs({ nLayers, figures }: ShareProblem, nearestNs: readonly number[]): number {
   const fastest = [...figures.entries()].toSorted(([, a], [, b]) => a.alphaNs - b.alphaNs)
-  return figures.reduce((least, { kappaNs }, head) => {
+  const most = figures.map((each) => pinnedLayers(each, false))
+  const mostAsHead = figures.map((each) => pinnedLayers(each, true))
+  let leastNs = Infinity
+  for (const [head, { kappaNs }] of figures.entries()) {
     let ns = kappaNs
     let rest = nLayers
-    for (const [device, each] of fastest) {
-      const layers = Math.min(rest, pinnedLayers(each, device === head))
+    for (const [device, { alphaNs }] of fastest) {
+      const layers = Math.min(rest, (device === head ? mostAsHead : most)[device] ?? 0)
       if (layers <= 0 && device !== head) continue
-      ns += layers * each.alphaNs + (hopsNs[device] ?? 0)
+      ns += layers * alphaNs + (nearestNs[device] ?? 0)
       rest -= layers
     }
-    return rest > 0 || pinnedLayers(figures[head]!, true) < 0 ? least : Math.min(least, ns)
-  }, Infinity)
+    if (rest === 0 && mostAsHead[head]! >= 0) leastNs = Math.min(leastNs, ns)
+  }
+  return leastNs
 }
 
 /** @param belowNs what takes longer is of no interest to it, ever */
@@ -58,8 +62,9 @@ function createEstimate(
   rounds: number,
   belowNs: number,
 ) {
+  const layerNs = leastLayerNs(figures)
   const tablesFor = (isHead: boolean) =>
-    figures.map((each) => createPartTable(each, { nLayers, rounds, isHead, belowNs }))
+    figures.map((each) => createPartTable(each, { nLayers, rounds, isHead, leastLayerNs: layerNs, belowNs }))
   const tables = tablesFor(false)
   const headTables = tablesFor(true)
   const rowsOf = () => Array.from({ length: figures.length + 1 }, () => emptyAllocation(nLayers))
@@ -69,23 +74,18 @@ function createEstimate(
 
   function allocate(boundNs: number): void {
     for (let device = 0; device < figures.length; device++) {
-      const plain = columnOf(tables[device], device, boundNs)
-      const asHead = columnOf(headTables[device], device, boundNs)
+      const plain = tables[device]!.pathNs(boundNs)
+      const asHead = headTables[device]!.pathNs(boundNs)
+      // A part hops as often as there are rounds.
+      const moreNs = rounds * (nearestNs[device] ?? 0)
       const before = headless[device]?.costNs ?? plain
       const nextHeadless = leaveOut(headless[device], headless[device + 1])
       const nextHeaded = leaveOut(headed[device], headed[device + 1])
-      addDevice(before, plain, nextHeadless)
-      addDevice(headed[device]?.costNs ?? plain, plain, nextHeaded)
-      addDevice(before, asHead, nextHeaded, { mark: asHeadMark })
-      addHead(before, asHead[0] ?? Infinity, nextHeaded)
+      addDevice(before, plain, nextHeadless, { moreNs })
+      addDevice(headed[device]?.costNs ?? plain, plain, nextHeaded, { moreNs })
+      addDevice(before, asHead, nextHeaded, { mark: asHeadMark, moreNs })
+      addHead(before, (asHead[0] ?? Infinity) + moreNs, nextHeaded)
     }
-  }
-
-  /** A part hops as often as there are rounds. */
-  function columnOf(table: PartTable | undefined, device: number, boundNs: number): Column {
-    const column = table?.pathNs(boundNs) ?? new Float64Array(nLayers + 1).fill(Infinity)
-    const hops = rounds * (nearestNs[device] ?? 0)
-    return column.map((ns) => ns + hops)
   }
 
   return {

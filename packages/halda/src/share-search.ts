@@ -10,7 +10,7 @@
  */
 import { leastTpotNs } from './least-bound.ts'
 import { createShareOut } from './min-plus.ts'
-import { createPartTable, type Column, type PartTable } from './part-table.ts'
+import { createPartTable, leastLayerNs, type Column, type PartTable } from './part-table.ts'
 import { pinnedLayers, type Figures } from './part.ts'
 import { createShareBound, type ShareBound } from './share-bound.ts'
 import { membersOf, sizeOf, type Tours } from './tours.ts'
@@ -50,13 +50,13 @@ export type Shares = {
 export function bestShares(problem: ShareProblem, tours: Tours, belowNs: number): Shares[] {
   const { nLayers, fixed } = problem
   const [first, last] = fixed === undefined ? [1, nLayers] : [fixed.rounds, fixed.rounds]
-  // What is known to be possible leaves out most of what would be tried otherwise.
-  let tpotNs = fixed === undefined ? Math.min(belowNs, pinnedTpotNs(problem, tours) + 1) : belowNs
+  let tpotNs = belowNs
   let best: Search | null = null
   let inOneRound: Search | null = null
   for (let rounds = first; rounds <= last; rounds++) {
-    if (rounds > 1 && inOneRound !== null && !inOneRound.mayTakeLess(rounds, tpotNs)) break
-    const search = createSearch(problem, tours, rounds, tpotNs)
+    const sets: readonly number[] = inOneRound?.setsFor(rounds, tpotNs) ?? everySet(problem)
+    if (sets.length === 0) break
+    const search = createSearch(problem, tours, rounds, sets, tpotNs)
     if (rounds === 1) inOneRound = search
     const leastNs = search.leastTpotNs()
     if (leastNs < tpotNs) [tpotNs, best] = [leastNs, search]
@@ -76,7 +76,7 @@ export function pinnedPairs(
   belowNs: number,
 ): Pair[] {
   const bound = pinnedBound(problem, mostLayers)
-  return candidates(problem, tours, 1, bound, belowNs).flatMap(({ set }) =>
+  return candidates(problem, tours, 1, everySet(problem), bound, belowNs).flatMap(({ set }) =>
     pairsOf(problem, tours, 1, bound, set, belowNs),
   )
 }
@@ -84,10 +84,10 @@ export function pinnedPairs(
 type MostLayers = (device: number, isHead: boolean) => number
 
 /** What takes least in one round if all layers stay in memory wherever windows lie; Infinity where they cannot. */
-function pinnedTpotNs(problem: ShareProblem, tours: Tours): number {
+export function pinnedTpotNs(problem: ShareProblem, tours: Tours): number {
   const bound = pinnedBound(problem, (device, isHead) => pinnedLayers(problem.figures[device]!, isHead))
   let tpotNs = Infinity
-  for (const { set, leastNs } of candidates(problem, tours, 1, bound, Infinity)) {
+  for (const { set, leastNs } of candidates(problem, tours, 1, everySet(problem), bound, Infinity)) {
     if (leastNs >= tpotNs) break
     const [pair] = pairsOf(problem, tours, 1, bound, set, tpotNs)
     // Each layer costs a device as much as the next, so the bound is what they take.
@@ -110,14 +110,18 @@ function pinnedBound({ nLayers, figures }: ShareProblem, mostLayers: MostLayers)
 
 // ── what may take less ──────────────────────────────────────────────────────────────────────────────────────────────
 
+const everySet = ({ figures }: ShareProblem): number[] =>
+  Array.from({ length: (1 << figures.length) - 1 }, (_, i) => i + 1)
+
 /** Devices with layers, and what they take at least. */
 type Candidate = { set: number; leastNs: number }
 
 /** The most promising first. Every device of a ring hands on at least to its nearest neighbour, in every round. */
 function candidates(
-  { figures, nLayers, fixed }: ShareProblem,
+  { nLayers, fixed }: ShareProblem,
   tours: Tours,
   rounds: number,
+  sets: readonly number[],
   bound: ShareBound,
   belowNs: number,
 ): Candidate[] {
@@ -126,7 +130,7 @@ function candidates(
     0,
   )
   const found: Candidate[] = []
-  for (let set = 1; set < 1 << figures.length; set++) {
+  for (const set of sets) {
     // A device alone is visited once.
     if ((rounds > 1 && sizeOf(set) === 1) || sizeOf(set) * rounds > nLayers) continue
     if ((set & mustRun) !== mustRun) continue
@@ -169,17 +173,30 @@ type Search = {
   leastTpotNs(): number
   /** Those of the least path with reads within the bound. */
   sharesWithin(boundNs: number): Shares[]
-  /** Whether more rounds than these, and even more, can take less if nothing is waited for. */
-  mayTakeLess(rounds: number, thanNs: number): boolean
+  /** Which sets can take less in more rounds than these if nothing is waited for; in even more no others can. */
+  setsFor(rounds: number, thanNs: number): number[]
 }
 
-/** @param belowNs what takes longer is of no interest to it, ever */
-function createSearch(problem: ShareProblem, tours: Tours, rounds: number, belowNs: number): Search {
+/**
+ * @param sets that may take less
+ * @param belowNs what takes longer is of no interest to it, ever
+ */
+function createSearch(
+  problem: ShareProblem,
+  tours: Tours,
+  rounds: number,
+  sets: readonly number[],
+  belowNs: number,
+): Search {
   const { nLayers, figures, fixed } = problem
+  const [firstSet = 0, ...otherSets] = sets
+  const devices = otherSets.reduce((union, set) => union | set, firstSet)
+  const layerNs = leastLayerNs(figures)
   const tablesFor = (isHead: boolean) =>
-    figures.map((each, device) =>
-      createPartTable(each, { nLayers, rounds, isHead, belowNs, fixedLayers: fixed?.layers[device] }),
-    )
+    figures.map((each, device) => {
+      const fixedLayers = (devices & (1 << device)) === 0 ? 0 : fixed?.layers[device]
+      return createPartTable(each, { nLayers, rounds, isHead, leastLayerNs: layerNs, belowNs, fixedLayers })
+    })
   const tables = { plain: tablesFor(false), asHead: tablesFor(true) }
   const shareOut = createShareOut(nLayers, figures.length)
   const tableOf = (device: number, head: number) => (device === head ? tables.asHead : tables.plain)[device]
@@ -189,6 +206,7 @@ function createSearch(problem: ShareProblem, tours: Tours, rounds: number, below
     0,
   )
   let known: { boundNs: number; bound: ShareBound } | null = null
+  let free: { thanNs: number; bound: ShareBound } | null = null
   function boundWithin(anyNs: number): ShareBound {
     const boundNs = Math.min(anyNs, mostReadsNs)
     if (known?.boundNs === boundNs) return known.bound
@@ -214,9 +232,9 @@ function createSearch(problem: ShareProblem, tours: Tours, rounds: number, below
     leastTpotNs() {
       let tpotNs = belowNs
       let bound = boundWithin(tpotNs - 1)
-      let sets = candidates(problem, tours, rounds, bound, tpotNs)
-      for (let place = 0; place < sets.length; place++) {
-        const { set = 0, leastNs = 0 } = sets[place] ?? {}
+      let found = candidates(problem, tours, rounds, sets, bound, tpotNs)
+      for (let place = 0; place < found.length; place++) {
+        const { set = 0, leastNs = 0 } = found[place] ?? {}
         if (leastNs >= tpotNs) break
         for (const pair of pairsOf(problem, tours, rounds, bound, set, tpotNs)) {
           if (pair.leastNs >= tpotNs) break
@@ -225,8 +243,8 @@ function createSearch(problem: ShareProblem, tours: Tours, rounds: number, below
         const closer = boundWithin(tpotNs - 1)
         if (closer === bound) continue
         bound = closer
-        const rest = new Set(sets.slice(place + 1).map((other) => other.set))
-        sets = candidates(problem, tours, rounds, bound, tpotNs).filter((other) => rest.has(other.set))
+        const rest = found.slice(place + 1).map((other) => other.set)
+        found = candidates(problem, tours, rounds, rest, bound, tpotNs)
         place = -1
       }
       return tpotNs
@@ -236,7 +254,7 @@ function createSearch(problem: ShareProblem, tours: Tours, rounds: number, below
       const bound = boundWithin(boundNs)
       let leastNs = Infinity
       let found: Shares[] = []
-      for (const candidate of candidates(problem, tours, rounds, bound, Infinity)) {
+      for (const candidate of candidates(problem, tours, rounds, sets, bound, Infinity)) {
         if (candidate.leastNs > leastNs) break
         for (const pair of pairsOf(problem, tours, rounds, bound, candidate.set, Infinity)) {
           if (pair.leastNs > leastNs) break
@@ -254,11 +272,16 @@ function createSearch(problem: ShareProblem, tours: Tours, rounds: number, below
       return found
     },
 
-    mayTakeLess(moreRounds, thanNs) {
-      const columnsOf = (some: readonly PartTable[]) => some.map((table) => table.freeNs(thanNs - 1))
-      const columns = { plain: columnsOf(tables.plain), asHead: columnsOf(tables.asHead) }
-      const bound = createShareBound(columns, moreRounds)
-      return candidates(problem, tours, moreRounds, bound, thanNs).length > 0
+    setsFor(moreRounds, thanNs) {
+      if (free?.thanNs !== thanNs) {
+        const columnsOf = (some: readonly PartTable[]) => some.map((table) => table.freeNs(thanNs - 1))
+        const bound = createShareBound(
+          { plain: columnsOf(tables.plain), asHead: columnsOf(tables.asHead) },
+          moreRounds,
+        )
+        free = { thanNs, bound }
+      }
+      return candidates(problem, tours, moreRounds, sets, free.bound, thanNs).map(({ set }) => set)
     },
   }
 }

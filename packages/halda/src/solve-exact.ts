@@ -19,7 +19,7 @@ import { figuresOf } from './part.ts'
 import { pinnedRings } from './pinned-rings.ts'
 import { noPlanSentence } from './sentence.ts'
 import { estimateShares } from './share-estimate.ts'
-import { bestShares, type FixedShares, type ShareProblem, type Shares } from './share-search.ts'
+import { bestShares, pinnedTpotNs, type FixedShares, type ShareProblem, type Shares } from './share-search.ts'
 import { alphaNs, decodePass, layerKvBytes, nsPerMs, xiNs } from './symbols.ts'
 import { createTours } from './tours.ts'
 import type { DeviceId, DeviceProfile, ModelProfile, Plan, PlanResult, Workload } from './types.ts'
@@ -113,11 +113,16 @@ function cheapest(problem: Problem): Plan | null {
 function chooseExactly(problem: Problem, choice: Choice): void {
   const shareProblem = toShareProblem(problem)
   const tours = createTours(shareProblem.hopNs)
-  for (const shares of bestShares(shareProblem, tours, choice.bestNs())) {
-    choice.offer(toPlan(shares, problem.devices))
-  }
-  for (const ring of pinnedRings({ model: problem.model, shares: shareProblem, tours }, choice.bestNs())) {
+  // What is known to be possible leaves out most of what would be tried otherwise.
+  const possibleNs = pinnedTpotNs(shareProblem, tours)
+  const ringProblem = { model: problem.model, shares: shareProblem, tours }
+  let belowNs = Math.min(choice.bestNs(), possibleNs + 1)
+  for (const ring of pinnedRings(ringProblem, Math.min(choice.bestNs(), possibleNs))) {
     choice.offer(toPlan(ring, problem.devices))
+    belowNs = choice.bestNs() + 1
+  }
+  for (const shares of bestShares(shareProblem, tours, belowNs)) {
+    choice.offer(toPlan(shares, problem.devices))
   }
 }
 

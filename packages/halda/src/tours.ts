@@ -19,7 +19,7 @@ export function createTours(hopNs: readonly (readonly number[])[]): Tours {
   const n = hopNs.length
   const flat = Float64Array.from(hopNs.flat())
   const hop = (from: number, to: number): number => flat[from * n + to] ?? 0
-  const nearestNs = hopNs.map((row, from) => Math.min(...row.filter((_, to) => to !== from)))
+  const nearestNs = nearestHops(hopNs)
   /** (set, first, last): the cheapest path through the set, and who comes before last on it. */
   const pathNs = new Float64Array(2 ** n * n * n).fill(Infinity)
   const before = new Int8Array(pathNs.length)
@@ -81,6 +81,12 @@ export function createTours(hopNs: readonly (readonly number[])[]): Tours {
     },
   }
 }
+
+/** From each device to the one that is nearest; Infinity where there is no other. */
+export const nearestHops = (hopNs: readonly (readonly number[])[]): number[] =>
+  hopNs.map((row, from) =>
+    row.reduce((least, ns, to) => (to === from ? least : Math.min(least, ns)), Infinity),
+  )
 
 /** By rising index. */
 export function membersOf(set: number): number[] {
