@@ -6,7 +6,9 @@
 import { networkInterfaces } from 'node:os'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { plan } from '@hearth/halda'
 import { greeting, lanAddresses } from './greeting.ts'
+import { practise } from './practice.ts'
 import { startServer } from './server.ts'
 
 const inRepository = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
@@ -34,6 +36,7 @@ async function main(): Promise<void> {
   const stop = () => void server.close().then(() => process.exit(0))
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
+  practise(plan)
 }
 
 main().catch((error: unknown) => {
