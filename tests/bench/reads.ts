@@ -9,7 +9,7 @@
  */
 import { parseArgs } from 'node:util'
 import type { Page } from 'playwright'
-import { median } from '../../packages/engine/src/node/measure-speed.ts'
+import { median } from '../../packages/engine/src/median.ts'
 import { inWorker } from '../browser/in-worker.ts'
 import { servePages } from '../browser/pages-server.ts'
 import { createBrowsers } from '../cluster/browsers.ts'

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Plan } from '@hearth/halda'
-import { median } from '../../packages/engine/src/node/measure-speed.ts'
+import { median } from '../../packages/engine/src/median.ts'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
 
 export type RingRow = {

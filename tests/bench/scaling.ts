@@ -4,7 +4,7 @@
  * @module
  */
 import type { Browser } from 'playwright'
-import { median } from '../../packages/engine/src/node/measure-speed.ts'
+import { median } from '../../packages/engine/src/median.ts'
 import type { Recipe } from '../../packages/engine/src/testing/synth/index.ts'
 import { openHearth, type HearthContender } from './hearth.ts'
 import { withModel } from './synth-file.ts'

@@ -4,7 +4,7 @@
  * @module
  */
 import { figure, table } from '../tables.ts'
-import { median } from './median.ts'
+import { median } from '../../../packages/engine/src/median.ts'
 import type { PredictionRow } from './predictions.ts'
 import type { Rivalry } from './rivals.ts'
 import type { SolverTime } from './solver-times.ts'

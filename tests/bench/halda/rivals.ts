@@ -11,7 +11,7 @@ import {
 } from '../../../packages/halda/src/random-cluster.fixture.ts'
 import { planByMemory, planEqual, planSingle } from '../../../packages/halda/src/solve-baseline.ts'
 import { planExact, type DeviceProfile, type ModelProfile, type PlanResult } from '@hearth/halda'
-import { median } from './median.ts'
+import { median } from '../../../packages/engine/src/median.ts'
 
 export type Rivalry = {
   baseline: string

@@ -7,7 +7,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import type { FirstSearch } from './first-search.ts'
-import { median } from './median.ts'
+import { median } from '../../../packages/engine/src/median.ts'
 
 export type SolverTime = {
   devices: number

@@ -5,7 +5,7 @@
  * @module
  */
 import { withServedModel } from '../synth-file.ts'
-import { median } from '../../../packages/engine/src/node/measure-speed.ts'
+import { median } from '../../../packages/engine/src/median.ts'
 import { withRoom, type Log, type Room } from './room.ts'
 import { measurePinned } from './streaming.ts'
 import { thinShape } from './thin-shape.ts'

@@ -93,11 +93,5 @@ export function benchPrompt(tokens: number): string {
   return Array.from({ length: tokens }, (_, i) => String.fromCharCode(65 + ((i * 7) % 26))).join('')
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-}
-
 const sumBytes = (tensors: readonly PackedTensor[]) =>
   tensors.reduce((sum, { byteLength }) => sum + byteLength, 0)

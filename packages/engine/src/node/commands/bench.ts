@@ -4,6 +4,7 @@
  * @module
  */
 import { memoryUsage } from 'node:process'
+import { median } from '../../median.ts'
 import { createTokenizer } from '../../model/tokenizer.ts'
 import { readArguments, readInteger, UsageError, type Command } from '../arguments.ts'
 import { createFileSource } from '../file-source.ts'
@@ -11,7 +12,6 @@ import { loadModel, type LoadedModel } from '../load-model.ts'
 import {
   benchPrompt,
   bytesByType,
-  median,
   memoryUse,
   timeAnswer,
   timeRead,

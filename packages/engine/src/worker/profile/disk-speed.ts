@@ -9,7 +9,7 @@ import type { Backend } from '../../backend/backend.ts'
 import { toEngineError } from '../../errors.ts'
 import type { ShardReader } from '../../store/shard-reader.ts'
 import type { ShardStore } from '../../store/shard-store.ts'
-import { median } from './median.ts'
+import { median } from '../../median.ts'
 
 /** A layer of a model of 1 B weights in four bits, or a quarter of one of 8 B. */
 const layerBytes = 32 * 2 ** 20

@@ -12,7 +12,7 @@ import type { Packing } from '../../gguf/packing.ts'
 import type { WeightType } from '../../gguf/quant.ts'
 import { layerGraph, layerMatrices } from '../../model/layer-graph.ts'
 import { isWeightType, matricesOf, shapeOf, usualShape, type LayerShape } from './layer-shape.ts'
-import { median } from './median.ts'
+import { median } from '../../median.ts'
 
 export type GpuSpeed = {
   /** Stored bytes of weights per second, one row, as of the processor; what the GPU holds of them is more. */

@@ -13,7 +13,7 @@ import { measureLayerCosts, type LayerCosts } from './layer-costs.ts'
 import { isWeightType, shapeOf, usualShape } from './layer-shape.ts'
 import { measureProducts, type ProductRates } from './product-rates.ts'
 import { steadyTimeMs } from './steady-time.ts'
-import { median } from './median.ts'
+import { median } from '../../median.ts'
 
 export type ComputeSpeed = ProductRates & LayerCosts & { headFixedMs: number }
 

@@ -13,7 +13,7 @@ import type { OwnGpu } from '../own-gpu.ts'
 import type { GpuSpeed } from './gpu-speed.ts'
 import type { KeptMeasurements } from './kept-measurements.ts'
 import type { ComputeSpeed, MeasuredDevice } from './measure.ts'
-import { median } from './median.ts'
+import { median } from '../../median.ts'
 import { createHeat, slowdownOf, slowed, type Conditions } from './slowdown.ts'
 
 /** So much must have streamed before its rate takes the place of the measured one. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { DeviceProfile, Slowdown } from '@hearth/halda'
-import { median } from './median.ts'
+import { median } from '../../median.ts'
 
 /** What the page sees of its device. */
 export type Conditions = {

@@ -8,7 +8,7 @@
  * @module
  */
 import { breathe } from '../../breathe.ts'
-import { median } from './median.ts'
+import { median } from '../../median.ts'
 
 const roundMs = 20
 /** What a round must gain for another to follow. */
