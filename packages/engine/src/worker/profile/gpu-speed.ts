@@ -37,7 +37,10 @@ const mostMs = 2000
 
 /** A small layer, of 2.4 million weights, on which every GPU is tried first. */
 const probeShape: LayerShape = { dim: 512, kvDim: 256, ffnDim: 1024 }
-/** Who takes so long for it is bound by arithmetic, and would take seconds for a large layer: it is measured with this one. */
+/**
+ * Who takes so long for it would take seconds for a large one, and is of little use beside the processor: what it took for
+ * this one stands, which is too slow rather than too fast (SwiftShader: 3.5 MB/s of Q4_K instead of 34).
+ */
 const slowProbeMs = 10
 /** Who takes so long for a row would take seconds for a chunk: it is said to read weights anew for each row. */
 const slowRowMs = 30
@@ -69,15 +72,17 @@ export async function measureGpu(
   const fitting = (model ? typesOf(model) : usualTypes).filter((type) => heldBytes(type, wanted) <= mostBytes)
   const [first] = fitting
   if (first === undefined) return null
-  const isSlow = (await measureLayers(gpu, first, probeShape, 1)).rowMs > slowProbeMs
-  const shape = isSlow && wanted.dim > probeShape.dim ? probeShape : wanted
+  const probe = await measureLayers(gpu, first, probeShape, 1)
+  const isSlow = probe.rowMs > slowProbeMs
+  const shape = isSlow ? probeShape : wanted
   const weightBytesPerSec: Record<string, number> = {}
   const prefillBytesPerSec: Record<string, number> = {}
   for (const type of fitting) {
-    const layerBytes = heldBytes(type, shape)
     if (model === null && type !== first && performance.now() - startMs > mostMs) break
-    const count = Math.min(mostLayers, Math.ceil(leastBytes / layerBytes), Math.floor(mostBytes / layerBytes))
-    const { rowMs, chunkMs } = await measureLayers(gpu, type, shape, count)
+    const known = isSlow && type === first
+    const { rowMs, chunkMs } = known
+      ? probe
+      : await measureLayers(gpu, type, shape, isSlow ? 1 : layersFor(heldBytes(type, shape), mostBytes))
     const bytes = storedBytes(packing, type, shape)
     weightBytesPerSec[type] = Math.round((bytes * 1000) / rowMs)
     if (chunkMs !== null) prefillBytesPerSec[type] = Math.round((batchRows * bytes * 1000) / chunkMs)
@@ -85,6 +90,10 @@ export async function measureGpu(
   const copyMs = await measureCopy(gpu, wanted.dim)
   return { weightBytesPerSec, prefillBytesPerSec, copyMs, measuredAtMs: Date.now() }
 }
+
+/** So many that caches are of no use, where there is room for them. */
+const layersFor = (layerBytes: number, mostBytes: number): number =>
+  Math.min(mostLayers, Math.ceil(leastBytes / layerBytes), Math.floor(mostBytes / layerBytes))
 
 /** Those that make up its layers, the largest part first. */
 function typesOf({ layerBytes }: ModelProfile): WeightType[] {
