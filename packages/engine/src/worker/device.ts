@@ -21,6 +21,7 @@ import type { Ring } from '../ring/ring.ts'
 import type { ShardReader } from '../store/shard-reader.ts'
 import type { Dtype } from '../wire.ts'
 import type { ChatService } from './chat-service.ts'
+import type { GpuSource } from './loaded-part.ts'
 import { checkProfile, openModel, type ModelPlace } from './open-model.ts'
 import { createOwnQuestions, problemOf } from './own-questions.ts'
 import { holdingOf, ringDevices, successorsOf } from './plan-part.ts'
@@ -39,6 +40,8 @@ export type DeviceOptions = {
   reader: ShardReader
   /** False reads a streamed layer when it runs and no sooner. */
   readsAhead?: boolean
+  /** For layers that a plan puts on the GPU. */
+  gpu?: GpuSource
   memoryBudgetBytes: number
   onstatus(status: DeviceStatus): void
   sendControl(to: DeviceId, message: ControlMessage): void
@@ -63,6 +66,8 @@ export interface Device {
   streaming(): ReturnType<WeightsHolder['streaming']>
   /** What its part takes outside the backend's memory. */
   bufferBytes(): number
+  /** What its part takes of the GPU's memory. */
+  gpuBytes(): number
   /** Frames that belonged to no plan of this device: late ones of the last plan, or a stranger's. */
   droppedFrames(): number
   /** Key of the model in use, in the store. */
@@ -93,6 +98,7 @@ export function createDevice(options: DeviceOptions): Device {
     place,
     reader,
     readsAhead = true,
+    gpu,
     onstatus,
     sendControl,
     onchat,
@@ -186,6 +192,7 @@ export function createDevice(options: DeviceOptions): Device {
         reader,
         readsAhead,
         contextLength,
+        ...(gpu && { gpu }),
       })
     }
     // Sessions belong to a ring; this one starts with none, and their memory is free for its layers.
@@ -324,6 +331,7 @@ export function createDevice(options: DeviceOptions): Device {
     setMemoryBudget,
     streaming: () => holder?.streaming() ?? null,
     bufferBytes: () => holder?.bufferBytes() ?? 0,
+    gpuBytes: () => holder?.gpuBytes() ?? 0,
     addLink(peer, link) {
       links.get(peer)?.close()
       links.set(peer, link)

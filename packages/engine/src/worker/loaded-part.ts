@@ -8,9 +8,13 @@
 import { sumBytes, type Residency } from '@hearth/halda'
 import type { Backend, Region } from '../backend/backend.ts'
 import { EngineError } from '../errors.ts'
+import type { Gpu } from '../gpu/gpu.ts'
 import { outputPieces, tensorOf } from '../gguf/output-pieces.ts'
 import { createHead, headScratchBytes, type CpuHead } from '../model/head-cpu.ts'
 import { createLayers, type CpuLayers } from '../model/layers-cpu.ts'
+import { createGpuLayers, type GpuLayers } from '../model/layers-gpu.ts'
+import { createMixedLayers } from '../model/layers-mixed.ts'
+import type { Layers } from '../model/layers.ts'
 import type { Shelf } from '../store/piece-writer.ts'
 import type { ShardReader } from '../store/shard-reader.ts'
 import type { ReadHandle } from '../store/shard-store.ts'
@@ -27,13 +31,27 @@ export type PartOptions = {
   reader: ShardReader
   /** False reads a streamed layer when it runs and no sooner. */
   readsAhead?: boolean
+  /** For layers that a plan puts on the GPU. */
+  gpu?: GpuSource
+}
+
+export type GpuSource = {
+  /** Resolves to null where there is none, or none that may be used. */
+  open(): Promise<Gpu | null>
+  /** What layers may fill of its memory. */
+  budgetBytes(): number
 }
 
 /** Bytes of shards at hand, of all that a holding needs. */
 export type OnProgress = (loadedBytes: number, totalBytes: number) => void
 
 export interface LoadedPart {
-  readonly layers: CpuLayers
+  /** Wherever they run. */
+  readonly layers: Layers
+  /** Of them, those on the processor. */
+  readonly onProcessor: CpuLayers
+  /** Those on the GPU; null before there was one. */
+  onGpu(): GpuLayers | null
   /** Null until a holding has one. */
   head(): CpuHead | null
   readonly stream: Pick<UnitStream, 'stats' | 'readMs'>
@@ -69,6 +87,7 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
   // What else the backend holds may be gone in a moment: a device that measures itself holds large matrices.
   const otherBytes = backend.memoryBytes()
   const layers = createLayers(backend, config)
+  let onGpu: (GpuLayers & { gpu: Gpu }) | null = null
   const layerScratchBytes = backend.memoryBytes() - otherBytes
   let head: CpuHead | null = null
   /** The head's file, for rows of an embedding that is not held. */
@@ -109,6 +128,37 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
     }
   }
 
+  // ── the GPU ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async function gpuLayers(): Promise<GpuLayers> {
+    const gpu = await options.gpu?.open()
+    if (!gpu)
+      throw new EngineError(
+        'not-ready',
+        'The plan puts layers on the GPU of this device, which cannot be used. Wait for the next plan, or reload the page.',
+      )
+    const budgetBytes = options.gpu!.budgetBytes()
+    if (onGpu?.gpu !== gpu) {
+      await onGpu?.free()
+      onGpu = { ...createGpuLayers({ gpu, backend, config, budgetBytes }), gpu }
+    }
+    onGpu.setBudget(budgetBytes)
+    return onGpu
+  }
+
+  /** A layer passes through the backend's memory on its way, whole: before the others come, since it may be large. */
+  async function loadOnGpu(layer: number, fetching: Fetching): Promise<void> {
+    const held = await gpuLayers()
+    if (held.loaded().includes(layer)) return
+    const shard = shards.layers[layer]!
+    const region = await fetcher.bring(shard, { offset: 0, byteLength: shard.byteLength }, fetching)
+    try {
+      await held.load(layer, shard, region)
+    } finally {
+      region.free()
+    }
+  }
+
   // ── the head ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** What the head has besides the pieces of its output, which are units. */
@@ -134,7 +184,12 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
 
   // ── all of it ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  function letGoOf(holding: Holding, { pinned, holdsEmbedding }: Residency<Unit>): void {
+  async function letGoOf(holding: Holding, { pinned, holdsEmbedding }: Residency<Unit>): Promise<void> {
+    for (const layer of onGpu?.loaded() ?? []) if (!holding.gpuLayers.includes(layer)) onGpu!.unload(layer)
+    if (holding.gpuLayers.length === 0) {
+      await onGpu?.free()
+      onGpu = null
+    }
     const stays = new Set(pinned.map(({ unit }) => unit))
     for (const unit of loadedUnits()) if (!stays.has(unit)) unload(unit)
     rows?.close()
@@ -146,7 +201,9 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
   }
 
   return {
-    layers,
+    layers: createMixedLayers(layers, () => onGpu),
+    onProcessor: layers,
+    onGpu: () => onGpu,
     head: () => head,
     stream,
     bufferBytes: () => layers.bufferBytes(),
@@ -163,9 +220,10 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
 
     async settle(holding, residency, onprogress, signal) {
       await stopStreaming()
-      letGoOf(holding, residency)
+      await letGoOf(holding, residency)
       const loaded = new Set(loadedUnits())
-      const wanted = holding.layers.map((layer) => shards.layers[layer]!)
+      const shardsOf = (numbers: readonly number[]) => numbers.map((layer) => shards.layers[layer]!)
+      const wanted = [...shardsOf(holding.gpuLayers), ...shardsOf(holding.layers)]
       if (holding.head) wanted.push(shards.head)
       const totalBytes = sumBytes(wanted)
       let atHand = 0
@@ -174,6 +232,12 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
         const fetching = {
           onprogress: (packedBytes: number) => onprogress(atHand + packedBytes, totalBytes),
           signal,
+        }
+        const gpuLayer = holding.gpuLayers.find((layer) => shards.layers[layer] === shard)
+        if (gpuLayer !== undefined) {
+          await loadOnGpu(gpuLayer, fetching)
+          atHand += shard.byteLength
+          continue
         }
         const isLoaded =
           shard !== shards.head && units.some((unit) => unit.shard === shard && loaded.has(unit.unit))
@@ -194,6 +258,7 @@ export function createLoadedPart(options: PartOptions): LoadedPart {
       rows?.close()
       head?.free()
       layers.free()
+      await onGpu?.free()
     },
   }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DeviceId, Plan } from '@hearth/halda'
+import type { DeviceId, LayerWindow, Plan } from '@hearth/halda'
 import type { NumberedPlan, RoomView } from '../protocol.ts'
 import type { Holding } from './units.ts'
 
@@ -12,12 +12,16 @@ export function ringDevices(plan: Plan): Set<DeviceId> {
   return new Set([plan.head, ...plan.windows.map(({ device }) => device)])
 }
 
-/** The layers that a device runs, in running order, and whether it is the head. */
+/** The layers that a device runs, in running order: the last of each window on its GPU. And whether it is the head. */
 export function holdingOf(plan: Plan, me: DeviceId): Holding {
-  const layers = plan.windows
-    .filter(({ device }) => device === me)
-    .flatMap((window) => Array.from({ length: window.layers }, (_, i) => window.firstLayer + i))
-  return { layers, head: plan.head === me }
+  const mine = plan.windows.filter(({ device }) => device === me)
+  const span = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i)
+  const onProcessor = ({ layers, gpuLayers }: LayerWindow) => layers - gpuLayers
+  return {
+    layers: mine.flatMap((window) => span(window.firstLayer, onProcessor(window))),
+    gpuLayers: mine.flatMap((window) => span(window.firstLayer + onProcessor(window), window.gpuLayers)),
+    head: plan.head === me,
+  }
 }
 
 /** Whom a device sends hidden states to. */

@@ -34,7 +34,7 @@ export type RingPartOptions = {
   sendControl(to: DeviceId, message: ControlMessage): void
   /** Events of this device's own questions. */
   onchat(event: ChatEvent): void
-  /** It ran layers for one token, all of them from memory. */
+  /** It ran layers for one token, all of them on the processor and from memory. */
   onran: ((run: { layers: number; position: number; ms: number }) => void) | undefined
   /** As the head it took so long for a token besides its layers, with all of its part in memory. */
   onhead: ((ms: number) => void) | undefined
@@ -49,7 +49,7 @@ export function createRingPart(options: RingPartOptions): { ring: Ring; chats: C
     const startMs = performance.now()
     const out = await layers.run(group, count)
     const [{ rows, position }] = group as [Activation]
-    const isAlike = group.length === 1 && rows === 1 && held.streaming() === null
+    const isAlike = group.length === 1 && rows === 1 && held.streaming() === null && held.gpuBytes() === 0
     if (isAlike) onran?.({ layers: count, position, ms: performance.now() - startMs })
     return out
   }

@@ -7,8 +7,10 @@ import type { OutputPiece } from '../gguf/output-pieces.ts'
 import type { Shard } from '../gguf/shards.ts'
 
 export type Holding = {
-  /** In running order. */
+  /** Run on the processor, in running order. */
   layers: readonly number[]
+  /** Run on the GPU, where they are held for good: no units, and in no budget of the processor's. */
+  gpuLayers: readonly number[]
   head: boolean
 }
 
@@ -32,7 +34,7 @@ export function allUnits(
   return [...layers, ...output].map((where, unit) => ({ unit, ...where }))
 }
 
-/** What of them a device runs, in running order. */
+/** What of them a device runs on its processor, in running order. */
 export function unitsOf(units: readonly Unit[], nLayers: number, { layers, head }: Holding): Unit[] {
   return [...layers.map((layer) => units[layer]!), ...(head ? units.slice(nLayers) : [])]
 }

@@ -18,7 +18,7 @@ import { createWeightsHolder, type WeightsHolder } from './weights-holder.ts'
 /** 16 layers of 75 kB. */
 const nLayers = 16
 const contextLength = 256
-const everything = { layers: Array.from({ length: nLayers }, (_, i) => i), head: true }
+const everything = { layers: Array.from({ length: nLayers }, (_, i) => i), gpuLayers: [], head: true }
 const never = new AbortController().signal
 const roomyBytes = 2 ** 30
 /** The backend's own scratch, and what products quantize. */

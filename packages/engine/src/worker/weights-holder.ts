@@ -43,6 +43,8 @@ export interface WeightsHolder {
   streaming: UnitStream['stats']
   /** Held outside the backend: hidden states. */
   bufferBytes(): number
+  /** Held on the GPU: weights, KV caches and hidden states. */
+  gpuBytes(): number
   free(): Promise<void>
 }
 
@@ -52,16 +54,16 @@ type Held = { holding: Holding; budgetBytes: number; need: Need; residency: Resi
 export function createWeightsHolder({ contextLength, ...options }: HolderOptions): WeightsHolder {
   const { model, backend } = options
   const part = createLoadedPart(options)
-  const { layers, stream } = part
+  const { onProcessor, stream } = part
   const promptChunk = createPromptChunk()
   let held: Held | null = null
   /** Running and changing what is held take turns, so that a unit that runs is not taken away. */
   let turn: Promise<unknown> = Promise.resolve()
 
   /** Of one conversation at full length, and of a step on its way there. */
-  const plannedKvBytes = (holding: Holding) => holding.layers.length * layers.kvBytesFor(contextLength)
+  const plannedKvBytes = (holding: Holding) => holding.layers.length * onProcessor.kvBytesFor(contextLength)
   const stepKvBytes = (holding: Holding) =>
-    holding.layers.length * layers.kvBytesFor(Math.ceil(contextLength / kvSteps))
+    holding.layers.length * onProcessor.kvBytesFor(Math.ceil(contextLength / kvSteps))
 
   // ── changing what is held ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -84,7 +86,7 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
   const resettle = (next: Held) => settle(next, () => {}, new AbortController().signal)
 
   const hold: WeightsHolder['hold'] = (holding, budgetBytes, onprogress, signal) => {
-    const kvBytes = layers.kvBytes()
+    const kvBytes = onProcessor.kvBytes()
     const longest = part.needOf(holding, Math.max(plannedKvBytes(holding), kvBytes))
     // Whether it fits is said now, and not in the middle of a conversation.
     residencyOf(longest, budgetBytes)
@@ -129,23 +131,38 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
     try {
       return await runTogether(group, count)
     } catch (thrown) {
-      const lastGrowing = group.findLastIndex((a) => layers.kvGrowth(a, count) > 0)
-      if (group.length === 1 || lastGrowing < 0 || !isOutOfMemory(thrown)) throw thrown
+      const lastGrowing = group.findLastIndex((a) => grows(a, count))
+      const isFull = isOutOfMemory(thrown) || isGpuFull(thrown)
+      if (group.length === 1 || lastGrowing < 0 || !isFull) throw thrown
       const out = await runWithRoom(group.toSpliced(lastGrowing, 1), count)
-      return out.toSpliced(lastGrowing, 0, noRoom())
+      return out.toSpliced(lastGrowing, 0, isGpuFull(thrown) ? thrown : noRoom())
     }
+  }
+
+  /** The layers of a span that the GPU holds are none of the processor's. */
+  function growthOf(a: Activation, count: number): { processor: number; gpu: number } {
+    const onGpu = part.onGpu()
+    const held = onGpu?.loaded().filter((layer) => layer >= a.layer && layer < a.layer + count) ?? []
+    const processor = onProcessor.kvGrowth(a, count - held.length)
+    if (!onGpu || held.length === 0) return { processor, gpu: 0 }
+    return { processor, gpu: onGpu.kvGrowth({ ...a, layer: held[0]! }, held.length) }
+  }
+
+  const grows = (a: Activation, count: number): boolean => {
+    const { processor, gpu } = growthOf(a, count)
+    return processor + gpu > 0
   }
 
   async function runTogether(...[group, count]: Parameters<Layers['run']>): ReturnType<Layers['run']> {
     const sum = (of: (a: Activation) => number) => group.reduce((total, a) => total + of(a), 0)
-    const moreBufferBytes = Math.max(0, sum(({ hidden }) => hidden.byteLength) - layers.bufferBytes())
-    const kvBytes = layers.kvBytes() + sum((a) => layers.kvGrowth(a, count))
+    const moreBufferBytes = Math.max(0, sum(({ hidden }) => hidden.byteLength) - onProcessor.bufferBytes())
+    const kvBytes = onProcessor.kvBytes() + sum((a) => growthOf(a, count).processor)
     await makeRoomFor(kvBytes, moreBufferBytes)
     return onLess(async () => {
       const startMs = performance.now()
       const waitedMs = () => stream.stats()?.waitedMs ?? 0
       const waitedBeforeMs = waitedMs()
-      const out = await layers.run(group, count)
+      const out = await part.layers.run(group, count)
       const computeMs = performance.now() - startMs - (waitedMs() - waitedBeforeMs)
       // Rows of several conversations are computed one by one.
       if (group.length === 1) promptChunk.noteRun(group[0]!.rows, count, computeMs)
@@ -180,7 +197,7 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
   return {
     model,
     layers: {
-      ...layers,
+      ...part.layers,
       run: (group, count) => inTurn(() => runWithRoom(group, count)),
       gatherRows() {
         const mine = held?.holding.layers ?? []
@@ -191,9 +208,10 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
       return part.head() && head
     },
     hold: (...what) => inTurn(() => hold(...what)),
-    forgetSessions: () => inTurn(async () => layers.release()),
+    forgetSessions: () => inTurn(async () => part.layers.release()),
     streaming: stream.stats,
     bufferBytes: part.bufferBytes,
+    gpuBytes: () => part.onGpu()?.memoryBytes() ?? 0,
     free: () => inTurn(part.free),
   }
 }
@@ -214,6 +232,9 @@ function withHalfPinned({ need, residency, ...rest }: Held, usedBytes: number): 
 /** Of the backend, or of an array outside of it. */
 const isOutOfMemory = (thrown: unknown): boolean =>
   thrown instanceof RangeError || (thrown instanceof EngineError && thrown.code === 'out-of-memory')
+
+const isGpuFull = (thrown: unknown): thrown is EngineError =>
+  thrown instanceof EngineError && thrown.code === 'gpu-full'
 
 const noRoom = () =>
   new EngineError(
