@@ -25,3 +25,21 @@ test('a device tells how fast its GPU is, and one whose GPU is switched off tell
   expect(await gpuInProfile(1)).toBeUndefined()
   await expect(bob!.getByTestId('gpu')).toHaveText('google swiftshader, switched off in the settings')
 })
+
+test('a ring of which some layers run on a GPU says the words of one without', async () => {
+  cluster = await startCluster({
+    ...options,
+    devices: 2,
+    layers: [5, 3],
+    gpuLayers: [2, 0],
+    gpuBudgetsBytes: [200e6, 0],
+  })
+  const { windows } = await cluster.choose('demo')
+  expect(windows.map(({ layers, gpuLayers }) => [layers, gpuLayers])).toEqual([
+    [5, 2],
+    [3, 0],
+  ])
+  // llama.cpp's words for the demo model, of which each wins by far.
+  const question = [{ role: 'user' as const, content: 'What is 7 + 5?' }]
+  expect((await cluster.chat(1, 'gpu-test', question)).text).toBe('7 plus 5 is 12.')
+})

@@ -30,7 +30,7 @@ export interface GpuMemory {
 }
 
 /** @param budgetBytes that may be filled */
-export function createGpuMemory({ name, device, problem }: Gpu, budgetBytes: number): GpuMemory {
+export function createGpuMemory({ name, device, problem, fail }: Gpu, budgetBytes: number): GpuMemory {
   const held = new Set<GPUBuffer>()
   const mostAtOnce = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize)
   let heldBytes = 0
@@ -85,7 +85,7 @@ export function createGpuMemory({ name, device, problem }: Gpu, budgetBytes: num
       const [wrong, broken, refused] = errors
       if (refused) throw full(`has no room left: ${refused.message}`)
       const said = wrong ?? broken
-      if (said) throw new EngineError('gpu-lost', `The GPU of this device (${name}) failed: ${said.message}`)
+      if (said) throw fail(said.message)
       if (outcome.status === 'rejected') throw outcome.reason
       return outcome.value
     },

@@ -15,8 +15,12 @@ export interface Gpu {
   readonly lost: Promise<EngineError>
   /** Set together with `lost`. */
   problem(): EngineError | null
+  /** Ends the use of this GPU because its results cannot be trusted. @returns the EngineError of `lost` */
+  fail(what: string): EngineError
   /**
    * @param model bytes of `onnxModel`
+   * Runs of all sessions take turns: the runtime waits for the GPU on one stack.
+   *
    * @param outputs where each comes to lie; as bytes of ours when absent
    * @throws Error of the runtime; the EngineError of `lost`
    */
@@ -60,17 +64,22 @@ export function createGpu(name: string, device: GPUDevice, { InferenceSession, T
   let tell!: (problem: EngineError) => void
   const lost = new Promise<EngineError>((resolve) => (tell = resolve))
 
-  function fail(what: string): void {
-    if (isClosed || problem) return
+  function fail(what: string): EngineError {
+    if (problem) return problem
     problem = new EngineError(
       'gpu-lost',
       `The GPU of this device (${name}) stopped: ${what}. Its layers run on the processor now; reload the page to try the GPU again.`,
     )
     tell(problem)
+    return problem
   }
-  void device.lost.then(({ message }) => fail(message || 'the browser took it away'))
+  void device.lost.then(({ message }) => {
+    if (!isClosed) fail(message || 'the browser took it away')
+  })
   // What no error scope catches may have left numbers wrong.
-  device.addEventListener('uncapturederror', ({ error }) => fail(error.message))
+  device.addEventListener('uncapturederror', ({ error }) => {
+    if (!isClosed) fail(error.message)
+  })
 
   /** What the device says once it is lost explains nothing. */
   async function orProblem<T>(work: Promise<T>): Promise<T> {
@@ -81,23 +90,34 @@ export function createGpu(name: string, device: GPUDevice, { InferenceSession, T
     }
   }
 
+  let turn: Promise<unknown> = Promise.resolve()
+  function inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = turn.then(act)
+    turn = result.catch(() => {})
+    return result
+  }
+
   return {
     name,
     device,
     lost,
     problem: () => problem,
+    fail,
     heldBytes: () => [...held].reduce((sum, { size }) => sum + size, 0),
 
-    session: (model, outputs = 'cpu') =>
-      orProblem(
+    async session(model, outputs = 'cpu') {
+      const create = () =>
         InferenceSession.create(model, {
           executionProviders: [{ name: 'webgpu', device }],
           preferredOutputLocation: outputs,
           logSeverityLevel: 3,
           // A step that only the processor knows would cost two copies in each run, and nobody would notice.
           extra: { session: { disable_cpu_ep_fallback: '1' } },
-        }),
-      ),
+        })
+      const session = await orProblem(inTurn(create))
+      const run = session.run.bind(session) as (...args: unknown[]) => ReturnType<InferenceSession['run']>
+      return Object.assign(session, { run: (...args: unknown[]) => orProblem(inTurn(() => run(...args))) })
+    },
 
     tensor: (buffer, type, dims) => Tensor.fromGpuBuffer(buffer, { dataType: type, dims: [...dims] }),
     number: (value) => new Tensor('int32', Int32Array.of(value), [1]),

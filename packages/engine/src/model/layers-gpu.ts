@@ -167,11 +167,13 @@ export function createGpuLayers({ gpu, backend, config, budgetBytes }: GpuLayers
         try {
           place ??= makePlace(held.theta)
           cache.reserve(checkedPositions)
-          await checkLayer(backend, config, { layer, shard, region }, async (hidden, position) => {
+          const runHere = async (hidden: Float32Array, position: number) => {
             const a = { plan: 0, session: 0, layer, position, rows: hidden.length / dim, hidden }
             await runAll([{ a, kv: [cache], at: 0 }], [held], false)
             return result
-          })
+          }
+          const wrong = await checkLayer(backend, config, { layer, shard, region }, runHere)
+          if (wrong) throw gpu.fail(wrong)
           return held
         } catch (thrown) {
           held.free()
@@ -226,9 +228,10 @@ export function createGpuLayers({ gpu, backend, config, budgetBytes }: GpuLayers
       for (const buffer of place ? [...place.hidden, place.lastPosition, place.results] : [])
         memory.free(buffer)
       place = null
-      const ended = await Promise.allSettled(sessions.values())
+      const ended = [...sessions.values()].map(async (session) => (await session).release())
       sessions.clear()
-      for (const session of ended) if (session.status === 'fulfilled') await session.value.release()
+      // A device that was lost has nothing left to release, and says so.
+      await Promise.allSettled(ended)
     },
   }
 }

@@ -114,6 +114,7 @@ async function start({
     place,
     reader,
     readsAhead,
+    gpu,
     memoryBudgetBytes,
     onstatus: (status) => post({ type: 'to-server', message: { type: 'status', status } }),
     sendControl: (to, message) => post({ type: 'control', to, message }),
@@ -145,7 +146,7 @@ async function start({
       ...gpu,
       measure: async (model) => {
         const opened = await gpu.open()
-        return opened && measureGpu(opened, backend.packing, model, gpu.budgetBytes() - opened.heldBytes())
+        return opened && measureGpu(opened, backend.packing, model, gpu.budgetBytes() - device.gpuBytes())
       },
       roomBytes: (budgetBytes, model) => gpuRoomBytes(budgetBytes, model, backend.packing),
     },
