@@ -34,6 +34,7 @@ test('a ring of which some layers run on a GPU says the words of one without', a
     gpuLayers: [2, 0],
     gpuBudgetsBytes: [200e6, 0],
   })
+  await expect.poll(() => gpuInProfile(0), { timeout: 20_000 }).toBeTruthy()
   const { windows } = await cluster.choose('demo')
   expect(windows.map(({ layers, gpuLayers }) => [layers, gpuLayers])).toEqual([
     [5, 2],
