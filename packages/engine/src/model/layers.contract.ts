@@ -68,6 +68,16 @@ const cases: readonly Case[] = [
     ...exact,
   },
   {
+    title: 'a conversation that outgrows its caches',
+    model: {},
+    steps: [
+      { position: 0, rows: 250 },
+      { position: 250, rows: 20 },
+      { position: 270, rows: 1 },
+    ],
+    ...exact,
+  },
+  {
     title: 'going back to an earlier position',
     model: {},
     steps: [

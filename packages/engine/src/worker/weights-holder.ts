@@ -130,12 +130,14 @@ export function createWeightsHolder({ contextLength, ...options }: HolderOptions
   async function runWithRoom(...[group, count]: Parameters<Layers['run']>): ReturnType<Layers['run']> {
     try {
       return await runTogether(group, count)
-    } catch (thrown) {
+    } catch (found) {
+      // Nothing of the processor's makes room there; to the head it is memory all the same.
+      const ofGpu = isGpuFull(found) ? new EngineError('out-of-memory', found.message) : null
+      const thrown = ofGpu ?? found
       const lastGrowing = group.findLastIndex((a) => grows(a, count))
-      const isFull = isOutOfMemory(thrown) || isGpuFull(thrown)
-      if (group.length === 1 || lastGrowing < 0 || !isFull) throw thrown
+      if (group.length === 1 || lastGrowing < 0 || !isOutOfMemory(thrown)) throw thrown
       const out = await runWithRoom(group.toSpliced(lastGrowing, 1), count)
-      return out.toSpliced(lastGrowing, 0, isGpuFull(thrown) ? thrown : noRoom())
+      return out.toSpliced(lastGrowing, 0, ofGpu ?? noRoom())
     }
   }
 
