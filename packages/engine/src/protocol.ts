@@ -16,7 +16,7 @@ import * as v from 'valibot'
 import { errorCodes } from './errors.ts'
 
 /** Bump on any change that a device built yesterday could not read. Checked in `join` and `hello`. */
-export const protocolVersion = 5
+export const protocolVersion = 6
 
 /** Longest JSON text taken from the network: a chat of a model's whole context fits, a flood does not. */
 export const maxMessageChars = 1_048_576
@@ -311,6 +311,8 @@ const ControlMessageSchema = v.variant('type', [
   v.object({ type: v.literal('pong'), sentAtMs: Measure }),
   /** From the end of a pair that measured the hop between the two, to the other. */
   v.object({ type: v.literal('hop-times'), times: HopTimesSchema }),
+  /** From the head to everybody: how much longer than a probe a hop takes while the ring answers. */
+  v.object({ type: v.literal('busy-hop'), ms: Measure }),
   /** From the head: drop this session's KV cache. */
   v.object({ type: v.literal('release'), session: SessionId }),
   /** From a device of the ring to the head: this session cannot go on here. */
@@ -350,6 +352,8 @@ export type Activation = {
   more?: true
   /** A device on the way read weights to run these rows, so that more of them would have cost it next to nothing. */
   read?: true
+  /** How long the layers that have run took, on all devices together: what is left of a token's time it was on its way. */
+  computeMs?: number
   /** (rows, dim), row-major. */
   hidden: Float32Array
 }

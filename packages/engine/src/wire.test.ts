@@ -53,10 +53,18 @@ describe('an activation on the wire', () => {
     }
   })
 
+  it('says how long its rows were computed, unless that is no time', () => {
+    const a: Activation = { ...activation(1, 8), computeMs: 12.5 }
+    expect(decodeActivation(encodeActivation(a, 'f32'), 8)).toEqual(a)
+    for (const computeMs of [-1, NaN, Infinity]) {
+      expect(decodeActivation(encodeActivation({ ...a, computeMs }, 'f32'), 8)).toEqual(activation(1, 8))
+    }
+  })
+
   it('may have no rows, and then says only that its volley ends', () => {
     const a: Activation = activation(0, 8)
     const frame = encodeActivation(a, 'f16')
-    expect(frame.byteLength).toBe(16)
+    expect(frame.byteLength).toBe(20)
     expect(decodeActivation(frame, 8)).toEqual(a)
   })
 
@@ -67,7 +75,7 @@ describe('an activation on the wire', () => {
     expect(decodeActivation(frame, 32)).toBeNull()
     expect(
       decodeActivation(
-        Uint8Array.from(frame, (byte, i) => (i === 0 ? 2 : byte)),
+        Uint8Array.from(frame, (byte, i) => (i === 0 ? 1 : byte)),
         16,
       ),
     ).toBeNull()

@@ -1,9 +1,10 @@
 /**
  * An activation as bytes: one frame of a link. Little-endian.
  *
- *  0  u8   version = 1         4  u32  position       12  u16  dim
+ *  0  u8   version = 2         4  u32  position       12  u16  dim
  *  1  u8   dtype 0 f32 · 1 f16  8  u16  rows           14  u16  plan
- *  2  u16  session             10  u16  layer          16  …    hidden (rows, dim)
+ *  2  u16  session             10  u16  layer          16  f32  computing, in ms
+ *                                                      20  …    hidden (rows, dim)
  *
  * The dtype has 128 added where more frames of the same volley follow, and 64 where a device read weights to run these
  * rows. A frame without rows (dim 0) ends a volley whose last rows were lost on the way.
@@ -19,8 +20,8 @@ import { maxFrameBytes } from './ring/link.ts'
 
 export type Dtype = 'f32' | 'f16'
 
-const frameVersion = 1
-const headerBytes = 16
+const frameVersion = 2
+const headerBytes = 20
 const moreFlag = 128
 const readFlag = 64
 const bytesPerValue = { f32: 4, f16: 2 } as const
@@ -53,6 +54,7 @@ export function encodeActivation(a: Activation, dtype: Dtype): Uint8Array {
   header.setUint16(10, a.layer, true)
   header.setUint16(12, dim, true)
   header.setUint16(14, a.plan, true)
+  header.setFloat32(16, a.computeMs ?? 0, true)
   if (dtype === 'f16') encodeHalves(a.hidden, new Uint16Array(frame.buffer, headerBytes))
   else new Float32Array(frame.buffer, headerBytes).set(a.hidden)
   return frame
@@ -69,6 +71,7 @@ export function decodeActivation(frame: Uint8Array, dim: number): Activation | n
   const rows = header.getUint16(8, true)
   if (header.getUint16(12, true) !== (rows === 0 ? 0 : dim)) return null
   if (frame.byteLength !== headerBytes + rows * dim * bytesPerValue[dtype]) return null
+  const computeMs = header.getFloat32(16, true)
   const data = frame.slice(headerBytes).buffer
   const hidden = dtype === 'f16' ? decodeHalves(new Uint16Array(data)) : new Float32Array(data)
   return {
@@ -79,6 +82,7 @@ export function decodeActivation(frame: Uint8Array, dim: number): Activation | n
     rows,
     ...(flags & moreFlag ? { more: true } : {}),
     ...(flags & readFlag ? { read: true } : {}),
+    ...(computeMs > 0 && computeMs < Infinity ? { computeMs } : {}),
     hidden,
   }
 }

@@ -103,17 +103,19 @@ const startTabs = (chosen: PredictionCase, model: string, log: (line: string) =>
 
 let asked = 0
 
+/** So many tell what a head and what hops take. */
+const warmTokens = 24
 /** A device tells how fast it read a while after it last did. */
 const tellingMs = 1500
 
-/** A short answer comes first, so that slots are full and stores are measured as they are read. */
+/** A short answer comes first: slots are full then, stores are measured as they are read, and the head and hops as they are. */
 export async function predictAndMeasure(
   cluster: RunningCluster,
   plan: Plan,
   genTokens: number,
 ): Promise<Omit<PredictionRow, 'case' | 'diskBytesPerSec'>> {
   const chat = `halda-bench-${asked++}`
-  await cluster.chat(0, `${chat}-warm`, prompt, { maxTokens: 8 })
+  await cluster.chat(0, `${chat}-warm`, prompt, { maxTokens: warmTokens })
   await new Promise((resolve) => setTimeout(resolve, tellingMs))
   const { room } = await cluster.state(0)
   const profiles = room!.devices.flatMap(({ profile }): DeviceProfile[] => (profile ? [profile] : []))

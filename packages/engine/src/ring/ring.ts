@@ -109,9 +109,13 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
     try {
       // Asked before, as what runs is known better afterwards.
       const read = layers.gatherRows() > 1 ? { read: true as const } : {}
+      const startMs = performance.now()
       const outcomes = await layers.run(spans, count)
+      const ms = performance.now() - startMs
       return outcomes.flatMap((out, i) => {
-        if (!(out instanceof EngineError)) return { ...out, ...read }
+        if (!(out instanceof EngineError)) {
+          return { ...out, ...read, computeMs: (spans[i]!.computeMs ?? 0) + ms }
+        }
         onfailed(spans[i]!.session, out)
         return []
       })

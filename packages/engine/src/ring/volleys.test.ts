@@ -5,6 +5,7 @@ import { createSampler } from '../model/sampler.ts'
 import type { Activation } from '../protocol.ts'
 import { naive, toyHead, toyRing } from '../testing/toy-ring.ts'
 import { generate, type StopReason } from './generate.ts'
+import type { Ring } from './ring.ts'
 import { createVolleys, type Volleys } from './volleys.ts'
 
 const promptOf = (seed: number) =>
@@ -103,6 +104,23 @@ describe('where a device reads weights for each step', () => {
     // Between six tokens; what the ring takes is left out, and so is the prompt.
     expect(heard).toHaveLength(5)
     for (const ms of heard) expect(ms).toBeGreaterThanOrEqual(4)
+  })
+
+  it('tells how long each token of a conversation that is alone was in no layer', async () => {
+    const { ring } = readingRing(3, 1, [])
+    const slowRing: Ring = {
+      ...ring,
+      pass(rows) {
+        const { sent, passed } = ring.pass(rows)
+        const late = new Promise((resolve) => setTimeout(resolve, 8))
+        return { sent, passed: late.then(() => passed) }
+      },
+    }
+    const heard: number[] = []
+    const onway = (ms: number) => heard.push(ms)
+    await ask(createVolleys(slowRing, toyHead, undefined, onway), { seed: 1, count: 6 })
+    expect(heard).toHaveLength(5)
+    for (const ms of heard) expect(ms).toBeGreaterThanOrEqual(7)
   })
 
   it('no conversation waits for one that has ended, was stopped, or was stopped while it waited', async () => {

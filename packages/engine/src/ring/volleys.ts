@@ -55,8 +55,14 @@ type Outcome = { call: Call; hidden?: Float32Array; token?: number; thrown?: unk
 /**
  * @param onhead hears what the head took for a token of a voice that was alone, besides its layers: output, sampling, text,
  *   embedding row
+ * @param onway hears how long such a token was in the ring and in no layer: on its way from device to device
  */
-export function createVolleys(ring: Ring, head: Head, onhead?: (ms: number) => void): Volleys {
+export function createVolleys(
+  ring: Ring,
+  head: Head,
+  onhead?: (ms: number) => void,
+  onway?: (ms: number) => void,
+): Volleys {
   let joined = 0
   let voices = 0
   let waiting: Call[] = []
@@ -118,12 +124,16 @@ export function createVolleys(ring: Ring, head: Head, onhead?: (ms: number) => v
 
   /** Resolves once the next rows may follow. */
   async function sendChunk(pass: Pass, { tokens, position, hidden }: Chunk, more: boolean): Promise<void> {
-    const { session, cached } = pass.call
+    const { call } = pass
+    const { session, cached } = call
     const rows = { session, position, rows: tokens.length, hidden }
+    const isAlone = voices === 1 && call.tokens.length === 1
+    const startMs = performance.now()
     const { sent, passed } = ring.pass(more ? { ...rows, more } : rows)
     if (backAtMs !== null && voices === 1 && tokens.length === 1) onhead?.(performance.now() - backAtMs)
     backAtMs = null
     const row = passed.then((a) => {
+      if (isAlone && voices === 1) onway?.(performance.now() - startMs - (a.computeMs ?? 0))
       cached.push(...tokens)
       return a.hidden
     })

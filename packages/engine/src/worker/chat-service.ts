@@ -33,6 +33,7 @@ export type ChatServiceOptions = {
   waitsFor(): string[]
   /** What {@link createVolleys} says of a token. */
   onhead?(ms: number): void
+  onway?(ms: number): void
 }
 
 export interface ChatService {
@@ -64,8 +65,8 @@ type Job = {
 }
 
 export function createChatService(service: ChatServiceOptions): ChatService {
-  const { ring, head, speech, contextLength, send, release, waitsFor, onhead } = service
-  const volleys = createVolleys(ring, head, onhead)
+  const { ring, head, speech, contextLength, send, release, waitsFor, onhead, onway } = service
+  const volleys = createVolleys(ring, head, onhead, onway)
   /** In the order in which they were asked. */
   const jobs: Job[] = []
   const conversations = createConversations(release, (key) => running().some((job) => keyOf(job) === key))

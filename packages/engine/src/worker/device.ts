@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { DeviceId } from '@hearth/halda'
+import type { DeviceId, Plan } from '@hearth/halda'
 import type { Backend } from '../backend/backend.ts'
 import { EngineError, toEngineError } from '../errors.ts'
 import type {
@@ -53,6 +53,8 @@ export type DeviceOptions = {
   onran?(run: { layers: number; position: number; ms: number }): void
   /** As the head it took so long for a token besides its layers, with all of its part in memory. */
   onhead?(ms: number): void
+  /** As the head: a token of a plan was so long on its way from device to device. */
+  onway?(plan: Plan, ms: number): void
 }
 
 export interface Device {
@@ -105,6 +107,7 @@ export function createDevice(options: DeviceOptions): Device {
     onholding,
     onran,
     onhead,
+    onway,
   } = options
   const links = new Map<DeviceId, Link>()
   const questions = createOwnQuestions(onchat)
@@ -254,6 +257,7 @@ export function createDevice(options: DeviceOptions): Device {
       onchat,
       onran,
       onhead,
+      onway,
     })
     mine.ring = ring
     mine.chats = chats

@@ -1,4 +1,4 @@
-import type { DeviceId, HopTimes } from '@hearth/halda'
+import type { DeviceId, HopTimes, Plan } from '@hearth/halda'
 import { describe, expect, it } from 'vitest'
 import type { DeviceView, RoomView } from '../protocol.ts'
 import { createMemoryLinks } from '../ring/memory-link.ts'
@@ -41,6 +41,7 @@ function createPair() {
         expect(peer).not.toBe(me)
         other().receive(me, times)
       },
+      tellBusy: (_, ms) => other().receiveBusy(me, ms),
       isBusy: () => false,
       onchange: () => {},
     })
@@ -62,6 +63,22 @@ function createPair() {
       timers[bob]!.add(alice, toAlice!)
     },
   }
+}
+
+const hop = { rowMs: 1, rowP90Ms: 1, chunkMs: 2, chunkP90Ms: 2, lateShare: 0 }
+const plan: Plan = {
+  head: alice,
+  rounds: 1,
+  windows: [alice, bob].map((device, i) => ({ device, firstLayer: i, layers: 1, gpuLayers: 0 })),
+  predictedTpotMs: 1,
+}
+/** Alice is head of a ring with bob; probes say 1 ms from either to the other. */
+function ringOfTwo(): RoomView {
+  const devices = [view(alice), view(bob)].map((each) => ({
+    ...each,
+    profile: { ...each.profile!, hops: { [each.device === alice ? bob : alice]: hop } },
+  }))
+  return { ...roomOf(...devices), numbered: { number: 1, plan } }
 }
 
 const soon = { timeout: 5000, interval: 20 }
@@ -110,6 +127,34 @@ describe('hop times', () => {
     expect(pair.told).toEqual([])
     clearInterval(answering)
     await expect.poll(() => pair.told.length, soon).toBe(1)
+  })
+
+  it('are longer in a ring that computes, for everybody, as the median of 16 tokens says', () => {
+    const pair = createPair()
+    pair.follow(ringOfTwo())
+    pair.connect()
+    const tokens = (ways: readonly number[]) => ways.forEach((ms) => pair.alice.noteWay(plan, ms))
+    tokens(Array<number>(15).fill(5))
+    expect(pair.alice.busyMs()).toBe(0)
+    tokens([900])
+    expect([pair.alice.busyMs(), pair.bob.busyMs()]).toEqual([1.5, 1.5])
+    tokens([...Array<number>(9).fill(5.2), ...Array<number>(7).fill(0)])
+    expect(pair.alice.busyMs()).toBe(1.5)
+    tokens(Array<number>(16).fill(1))
+    expect([pair.alice.busyMs(), pair.bob.busyMs()]).toEqual([0, 0])
+    tokens(Array<number>(16).fill(4000))
+    expect([pair.alice.busyMs(), pair.bob.busyMs()]).toEqual([10, 10])
+  })
+
+  it('are not longer because somebody says so who is not the head, or where no probe was', () => {
+    const pair = createPair()
+    pair.follow(ringOfTwo())
+    pair.connect()
+    pair.alice.receiveBusy(bob, 3)
+    expect(pair.alice.busyMs()).toBe(0)
+    pair.follow({ ...roomOf(view(alice), view(bob)), numbered: { number: 1, plan } })
+    for (let token = 0; token < 16; token++) pair.alice.noteWay(plan, 50)
+    expect(pair.alice.busyMs()).toBe(0)
   })
 
   it('are measured by either end when a person asks', async () => {

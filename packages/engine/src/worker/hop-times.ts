@@ -6,9 +6,14 @@
  * hop longer, and an answer does not wait for that. In rooms of more than eight devices each measures the seven that
  * follow it in the order of ids; for all others the median of what it knows is assumed (`defaultHopMs`).
  *
+ * A ring that computes is slower than that: threads sleep, and frames wait until a page gets round to them. The head knows
+ * how long tokens really were on their way; what a hop takes longer than its probes said, in the median, counts for every
+ * pair of the room.
+ *
  * @module
  */
-import type { DeviceId, HopTimes } from '@hearth/halda'
+import type { DeviceId, HopTimes, Plan } from '@hearth/halda'
+import { median } from '../median.ts'
 import type { RoomView } from '../protocol.ts'
 import type { ProbedLink } from '../ring/probed-link.ts'
 import { encodeProbe, type Dtype } from '../wire.ts'
@@ -34,12 +39,20 @@ const lookEveryMs = 100
 /** A channel that answers none of these has nobody at its other end. */
 const mostLateInARow = 2
 const measuredPairs = 7
+/** Tokens whose median says how long a token is on its way. */
+const wayTokens = 16
+/** More than a house's devices need to wake up is something else. */
+const mostBusyMs = 10
+/** Told anew when it changed by so much. */
+const worthTellingMs = 0.2
 
 export type HopTimesOptions = {
   me: DeviceId
   dtype: Dtype
   /** To the other end of a pair. */
   tell(peer: DeviceId, times: HopTimes): void
+  /** To every other device, by the head: see {@link HopTimer.busyMs}. */
+  tellBusy(peer: DeviceId, ms: number): void
   /** Whether this device measures its kernels. */
   isBusy(): boolean
   onchange(): void
@@ -62,6 +75,12 @@ export interface HopTimer {
   follow(room: RoomView): void
   /** What the other end of a pair measured. */
   receive(peer: DeviceId, times: HopTimes): void
+  /** As the head: a token of this plan was so long on its way, all hops together. */
+  noteWay(plan: Plan, ms: number): void
+  /** What the head made of that. */
+  receiveBusy(from: DeviceId, ms: number): void
+  /** What a hop takes longer than its probes while a ring answers: 0 to 10 ms. */
+  busyMs(): number
   /** All pairs of this device again. */
   measure(): void
   times(): Record<DeviceId, HopTimes>
@@ -69,12 +88,14 @@ export interface HopTimer {
   assumedMs(): number
 }
 
-export function createHopTimer({ me, dtype, tell, isBusy, onchange }: HopTimesOptions): HopTimer {
+export function createHopTimer({ me, dtype, tell, tellBusy, isBusy, onchange }: HopTimesOptions): HopTimer {
   const pairs = new Map<DeviceId, Pair>()
   let room: RoomView | null = null
   let dim = usualDim
   let running = false
   let probes = 0
+  let busyMs = 0
+  let onTheWay: { plan: Plan; ms: number[] } | null = null
 
   function schedule(pair: Pair): void {
     const now = performance.now()
@@ -165,11 +186,47 @@ export function createHopTimer({ me, dtype, tell, isBusy, onchange }: HopTimesOp
     return steps <= measuredPairs
   }
 
+  /** The probes of all hops of a token; null while one of them is not known. */
+  function probedMs(plan: Plan): { hops: number; ms: number } | null {
+    const stations = [plan.head, ...plan.windows.map(({ device }) => device), plan.head]
+    let [hops, ms] = [0, 0]
+    for (const [i, to] of stations.entries()) {
+      const from = stations[i - 1]
+      if (from === undefined || from === to) continue
+      const profile = room?.devices.find(({ device }) => device === from)?.profile
+      const hopMs = profile?.hops?.[to]?.rowMs
+      if (hopMs === undefined) return null
+      hops++
+      ms += hopMs
+    }
+    return hops === 0 ? null : { hops, ms }
+  }
+
   return {
+    noteWay(plan, ms) {
+      if (onTheWay?.plan !== plan) onTheWay = { plan, ms: [] }
+      onTheWay.ms.push(ms)
+      if (onTheWay.ms.length < wayTokens) return
+      const wayMs = median(onTheWay.ms.splice(0))
+      const probed = probedMs(plan)
+      if (probed === null) return
+      const moreMs = Math.min(mostBusyMs, Math.max(0, (wayMs - probed.ms) / probed.hops))
+      if (Math.abs(moreMs - busyMs) < worthTellingMs) return
+      busyMs = Math.round(moreMs * 1000) / 1000
+      for (const peer of pairs.keys()) tellBusy(peer, busyMs)
+      onchange()
+    },
+    receiveBusy(from, ms) {
+      if (from !== room?.numbered?.plan.head) return
+      busyMs = Math.min(mostBusyMs, ms)
+      onchange()
+    },
+    busyMs: () => busyMs,
     add(peer, link) {
       const pair: Pair = { link, times: null, dueAtMs: [], isRowStale: false, isChunkStale: false }
       pairs.set(peer, pair)
       if (isMine(peer)) schedule(pair)
+      if (onTheWay !== null && busyMs > 0) tellBusy(peer, busyMs)
     },
     drop: (peer) => void pairs.delete(peer),
     follow(next) {

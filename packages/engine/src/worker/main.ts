@@ -122,11 +122,13 @@ async function start({
     onholding: () => void reportStorage(shelf, device),
     onran: (run) => profile.noteRun(run),
     onhead: (ms) => profile.noteHead(ms),
+    onway: (plan, ms) => hops.noteWay(plan, ms),
   })
   const hops = createHopTimer({
     me,
     dtype,
     tell: (to, times) => post({ type: 'control', to, message: { type: 'hop-times', times } }),
+    tellBusy: (peer, ms) => post({ type: 'control', to: peer, message: { type: 'busy-hop', ms } }),
     isBusy: () => profile.isMeasuring(),
     onchange: () => profile.hopsChanged(),
   })
@@ -150,7 +152,7 @@ async function start({
       },
       roomBytes: (budgetBytes, model) => gpuRoomBytes(budgetBytes, model, backend.packing),
     },
-    hops: () => ({ times: hops.times(), assumedMs: hops.assumedMs() }),
+    hops: () => ({ times: hops.times(), assumedMs: hops.assumedMs(), busyMs: hops.busyMs() }),
     tell: (told) => post({ type: 'to-server', message: { type: 'profile', profile: told } }),
     report: (abilities) => report({ abilities }),
     onproblem: problem,
@@ -212,6 +214,7 @@ function handle(running: Engine, request: Exclude<EngineRequest, { type: 'start'
       return device.dropLink(request.peer)
     case 'control':
       if (request.message.type === 'hop-times') return hops.receive(request.from, request.message.times)
+      if (request.message.type === 'busy-hop') return hops.receiveBusy(request.from, request.message.ms)
       return device.receiveControl(request.from, request.message)
     case 'budget':
       budgetBytes = request.memoryBudgetBytes

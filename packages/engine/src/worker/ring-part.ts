@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DeviceId } from '@hearth/halda'
+import type { DeviceId, Plan } from '@hearth/halda'
 import type {
   Activation,
   ChatEvent,
@@ -38,11 +38,14 @@ export type RingPartOptions = {
   onran: ((run: { layers: number; position: number; ms: number }) => void) | undefined
   /** As the head it took so long for a token besides its layers, with all of its part in memory. */
   onhead: ((ms: number) => void) | undefined
+  /** As the head: a token of this plan was so long on its way from device to device. */
+  onway: ((plan: Plan, ms: number) => void) | undefined
 }
 
 /** `chats` is null where this device is not the head. */
 export function createRingPart(options: RingPartOptions): { ring: Ring; chats: ChatService | null } {
-  const { me, dtype, choice, numbered, held, linkTo, room, sendControl, onchat, onran, onhead } = options
+  const { me, dtype, choice, numbered, held, linkTo, room, sendControl, onchat, onran, onhead, onway } =
+    options
   const { layers, head, model } = held
   const { plan } = numbered
   const timedRun: typeof layers.run = async (group, count) => {
@@ -87,6 +90,7 @@ export function createRingPart(options: RingPartOptions): { ring: Ring; chats: C
     onhead(ms) {
       if (held.streaming() === null) onhead?.(ms)
     },
+    onway: (ms) => onway?.(plan, ms),
   })
   return { ring, chats }
 }

@@ -84,7 +84,7 @@ function visit(gpu = { name: null as string | null, budgetBytes: 0 }) {
       },
       roomBytes: (budgetBytes, model) => (model ? budgetBytes / 2 : budgetBytes),
     },
-    hops: () => ({ times, assumedMs: 5 }),
+    hops: () => ({ times, assumedMs: 5, busyMs: 0 }),
     tell: (profile) => told.push(profile),
     report: (abilities) => reported.push(abilities),
     onproblem: (thrown) => expect.unreachable(String(thrown)),

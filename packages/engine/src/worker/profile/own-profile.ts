@@ -38,7 +38,12 @@ export type OwnProfileOptions = {
     roomBytes(budgetBytes: number, model: ModelProfile | null): number
   }
   /** Hop times, and what to assume of devices that they do not name. */
-  hops(): { times: Record<DeviceId, HopTimes>; assumedMs: number }
+  hops(): {
+    times: Record<DeviceId, HopTimes>
+    assumedMs: number
+    /** What a hop takes longer than that while a ring answers. */
+    busyMs: number
+  }
   /** To the server. */
   tell(profile: DeviceProfile): void
   /** A measurement that nobody waits for went wrong. */
@@ -157,7 +162,7 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
   function update(): void {
     if (!device) return
     const slowdown = slowdownOf(conditions, heat.factor())
-    const { times, assumedMs } = hops()
+    const { times, assumedMs, busyMs } = hops()
     const onGpu = gpuProfile()
     const speed = {
       ...device,
@@ -174,9 +179,9 @@ export function createOwnProfile(options: OwnProfileOptions): OwnProfile {
         memoryBytes,
         ...speed,
         ...(onGpu && { gpu: onGpu }),
-        hopMs: Object.fromEntries(Object.entries(times).map(([peer, { rowMs }]) => [peer, rowMs])),
+        hopMs: Object.fromEntries(Object.entries(times).map(([peer, { rowMs }]) => [peer, rowMs + busyMs])),
         hops: times,
-        defaultHopMs: assumedMs,
+        defaultHopMs: assumedMs + busyMs,
       },
       slowdown,
     )
