@@ -22,7 +22,6 @@ export function meanLayerBytes(model: ModelProfile): BytesByType {
   return mean
 }
 
-/** Weights of the largest layer: a slot holds any layer. */
 /** The least and the most weights of so many consecutive layers, by their number, 0…nLayers. */
 export type WindowBytes = { least: Float64Array; most: Float64Array }
 
