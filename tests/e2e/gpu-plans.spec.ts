@@ -1,0 +1,70 @@
+/**
+ * A planner who believes that a GPU is fast puts layers on it: SwiftShader, which computes on the processor what a GPU
+ * would.
+ */
+import { expect, test } from '@playwright/test'
+import type { Page } from 'playwright'
+import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
+
+const question = [{ role: 'user' as const, content: 'What is 7 + 5?' }]
+/** llama.cpp's, of which each word wins by far. */
+const words = '7 plus 5 is 12.'
+
+let cluster: RunningCluster
+test.afterEach(() => cluster.close())
+
+/**
+ * What this browser keeps of its measurements says that its GPU reads a terabyte a second.
+ *
+ * @returns how many measurements of it there are: of usual layers, and of those of each model
+ */
+const speedUpGpu = (page: Page): Promise<number> =>
+  page.evaluate(async () => {
+    const asPromise = <T>(request: IDBRequest<T>) =>
+      new Promise<T>((resolve, reject) => {
+        request.addEventListener('success', () => resolve(request.result))
+        request.addEventListener('error', () => reject(request.error))
+      })
+    const database = await asPromise(indexedDB.open('hearth-measurements'))
+    const store = database.transaction('measurements', 'readwrite').objectStore('measurements')
+    const keys = (await asPromise(store.getAllKeys())).filter((key) => String(key).startsWith('gpu '))
+    for (const key of keys) {
+      const entry = await asPromise(store.get(key))
+      const rates: Record<string, number> = entry.measured.weightBytesPerSec
+      for (const type of Object.keys(rates)) rates[type] = 1e12
+      entry.measured.copyMs = 1e-3
+      await asPromise(store.put(entry, key))
+    }
+    database.close()
+    return keys.length
+  })
+
+test('a GPU that is said to be fast gets layers, and the room goes on when it is switched off', async () => {
+  test.setTimeout(120_000)
+  cluster = await startCluster({
+    devices: 1,
+    model: 'demo',
+    split: 'fastest',
+    dtype: 'f32',
+    threads: 1,
+    gpu: true,
+    gpuBudgetsBytes: [500e6],
+  })
+  const [page] = cluster.pages as [Page]
+  await page.waitForFunction(() => window.hearth.state().abilities?.gpu)
+  await cluster.choose('demo')
+  await expect.poll(() => speedUpGpu(page), { timeout: 20_000 }).toBe(2)
+  await page.reload()
+  await page.waitForFunction(() => window.hearth?.state().abilities?.gpu)
+
+  await page.evaluate(() => window.hearth.choose('/models/demo-q8_0.gguf'))
+  await expect(page.getByTestId('gpu')).toHaveText('google swiftshader, 8 layers', { timeout: 20_000 })
+  await cluster.waitUntilReady()
+  await expect(page.getByTestId('ring-device')).toContainText('8 of 8 layers, on its GPU')
+  expect((await cluster.chat(0, 'gpu-test', question)).text).toBe(words)
+
+  await page.evaluate(() => window.hearth.setGpuBudget(0))
+  await expect(page.getByTestId('ring-device')).not.toContainText('on its GPU')
+  await cluster.waitUntilReady()
+  expect((await cluster.chat(0, 'gpu-test', question)).text).toBe(words)
+})
