@@ -118,6 +118,7 @@ const ModelProfileSchema = v.object({
   kvBytesPerPosition: Count,
   contextLength: v.pipe(Count, v.minValue(1)),
   bufferBytes: v.optional(Count),
+  headDim: v.optional(v.pipe(Count, v.minValue(1), v.maxValue(65_535))),
 })
 
 const PlanSchema = v.object({

@@ -73,6 +73,7 @@ describe('profiles', () => {
     ['tiedOutput', undefined],
     ['kvBytesPerPosition', -1],
     ['contextLength', 0],
+    ['headDim', 0],
   ])('are refused with a sentence naming the field when %s of the model is %j', (field, value) => {
     const sentence = checkProfiles(devices, { ...model, [field]: value })
     expect(sentence).toMatch(

@@ -124,7 +124,10 @@ export function checkModel(model: unknown): string | null {
     checkNumber('contextLength', model['contextLength'], whole('positions', 1, 2 ** 24)) ??
     (model['bufferBytes'] === undefined
       ? null
-      : checkNumber('bufferBytes', model['bufferBytes'], whole('bytes', 0, maxBytes)))
+      : checkNumber('bufferBytes', model['bufferBytes'], whole('bytes', 0, maxBytes))) ??
+    (model['headDim'] === undefined
+      ? null
+      : checkNumber('headDim', model['headDim'], whole('numbers', 1, 65_535)))
   return problem && `The profile of ${name} cannot be used: ${problem}.`
 }
 

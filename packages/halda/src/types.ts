@@ -100,6 +100,8 @@ export type ModelProfile = {
   contextLength: number
   /** Scratch of the forward pass, on every device that has a part [c^cpu]; 16 MiB when absent. */
   bufferBytes?: number | undefined
+  /** Width of a head, which decides whether its layers run on a GPU; unknown when absent. */
+  headDim?: number | undefined
 }
 
 /** Consecutive layers that one device runs before it hands the hidden state on [w_m]. */

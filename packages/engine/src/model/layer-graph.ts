@@ -48,7 +48,7 @@ export type GraphConfig = Pick<
 >
 
 /** Whether onnxruntime's kernels take a model of this shape. @returns null, or why not */
-function gpuRefusal({ headDim }: Pick<ModelConfig, 'headDim'>): string | null {
+export function gpuRefusal({ headDim }: Pick<ModelConfig, 'headDim'>): string | null {
   return headDim % headMultiple === 0
     ? null
     : `its heads are ${headDim} wide, and on a GPU they must be a multiple of ${headMultiple}`

@@ -51,9 +51,9 @@ describe('what the planner is told of a model', () => {
     layers.free()
   })
 
-  it('counts the bytes of each layer by weight type', async () => {
+  it('counts the bytes of each layer by weight type, and says how wide heads are', async () => {
     const layer = { Q8_0: q8(64, 64) * 2 + q8(64, 32) * 2 + q8(64, 128) * 2 + q8(128, 64), F32: 2 * norm }
-    expect((await profileOf(true)).layerBytes).toEqual([layer, layer])
+    expect(await profileOf(true)).toMatchObject({ layerBytes: [layer, layer], headDim: config.headDim })
   })
 
   it('counts a tied embedding as lm_head too, and says that it is one tensor', async () => {

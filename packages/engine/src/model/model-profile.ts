@@ -32,6 +32,7 @@ export function modelProfile(config: ModelConfig, shards: { layers: Shard[]; hea
     kvBytesPerPosition: 2 * config.nKvHeads * config.headDim * kvBytesPerValue,
     contextLength: config.contextLength,
     bufferBytes: bufferBytes(config),
+    headDim: config.headDim,
   }
 }
 

@@ -50,4 +50,9 @@ describe('the room that a GPU has for the planner', () => {
     expect(scratchBytes).toBeGreaterThan(128 * 4 * 16 * 1024)
     expect(gpuRoomBytes(1e6, model, wasmPacking)).toBe(0)
   })
+
+  it('is none for a model whose heads no kernel takes', () => {
+    expect(share({ ...modelOf([q4]), headDim: 80 })).toBeGreaterThan(0)
+    expect(share({ ...modelOf([q4]), headDim: 100 })).toBe(0)
+  })
 })

@@ -7,6 +7,7 @@
 import { layerKvBytes, type BytesByType, type ModelProfile } from '@hearth/halda'
 import { gpuWeightBytes } from '../../gpu/gpu-weights.ts'
 import type { Packing } from '../../gguf/packing.ts'
+import { gpuRefusal } from '../../model/layer-graph.ts'
 import { bytesPerWeight, isWeightType, shapeOf } from './layer-shape.ts'
 
 /** K and V in f32 instead of f16. */
@@ -16,14 +17,19 @@ const rows = 128
 /** Cols of one whole block of every type. */
 const blockCols = 256
 
-/** @param model null where none is chosen: then all of it, and nothing is planned yet */
+/**
+ * @param model null where none is chosen: then all of it, and nothing is planned yet
+ * @returns 0 for a model that a GPU does not run
+ */
 export function gpuRoomBytes(budgetBytes: number, model: ModelProfile | null, packing: Packing): number {
   if (model === null) return budgetBytes
+  const { headDim = usualHeadDim } = model
+  if (gpuRefusal({ headDim })) return 0
   const kvBytes = layerKvBytes(model)
   const [stored, held] = model.layerBytes
     .map((layer) => [sizeOf(layer), heldBytes(layer, packing)] as const)
     .reduce((worst, each) => (each[1] / each[0] > worst[1] / worst[0] ? each : worst))
-  const usable = budgetBytes - scratchBytes(model, packing)
+  const usable = budgetBytes - scratchBytes(model, headDim, packing)
   return Math.max(0, Math.floor((usable * (stored + kvBytes)) / (held + kvFactor * kvBytes)))
 }
 
@@ -39,11 +45,11 @@ const heldBytes = (layer: BytesByType, packing: Packing): number =>
  * What a step takes beside weights and KV: hidden states of two widths between its operators, and, where attention runs
  * without subgroups, a number for each row, head and position.
  */
-function scratchBytes(model: ModelProfile, packing: Packing): number {
+function scratchBytes(model: ModelProfile, headDim: number, packing: Packing): number {
   const { dim, ffnDim } = shapeOf(model, packing)
-  const heads = dim / usualHeadDim
+  const heads = dim / headDim
   return 4 * rows * (8 * dim + 4 * ffnDim + heads * model.contextLength)
 }
 
-/** Most models have heads of 64 or 128; more heads take more. */
+/** Of a profile that does not say: most models have heads of 64 or 128, and more heads take more. */
 const usualHeadDim = 64
