@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { chromium } from 'playwright'
+import { chromium, type Page } from 'playwright'
 
 const run = promisify(execFile)
 
@@ -34,6 +34,11 @@ export const gpuArgs = [
   '--enable-features=Vulkan',
   '--use-vulkan=swiftshader',
 ]
+
+/** Whether these brought one to the page's browser; Chromium has SwiftShader on Linux, elsewhere perhaps not. */
+export const hasSoftwareGpu = (page: Page): Promise<boolean> =>
+  page.evaluate(async () => (await navigator.gpu?.requestAdapter())?.info.architecture === 'swiftshader')
+export const noSoftwareGpu = 'this browser has no WebGPU on SwiftShader'
 
 /**
  * Path of a Chromium that runs here. Looks at CHROMIUM_PATH, Playwright's download and the usual places; then tries

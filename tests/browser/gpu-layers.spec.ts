@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { expect, type Page } from '@playwright/test'
+import { expect } from '@playwright/test'
 import type { Golden } from '../../packages/engine/src/testing/golden-model.ts'
 import { createRangeServer } from '../../packages/engine/src/testing/range-server.ts'
 import {
@@ -8,7 +8,7 @@ import {
   sharedJson,
   sharedPath,
 } from '../../packages/engine/src/testing/shared-files.ts'
-import { gpuArgs } from '../chromium.ts'
+import { gpuArgs, hasSoftwareGpu, noSoftwareGpu } from '../chromium.ts'
 import { test } from './browser-test.ts'
 import { inWorker } from './in-worker.ts'
 
@@ -23,6 +23,8 @@ test.beforeEach(async ({ page, pagesUrl }) => {
   // Shaders for the processor take seconds to compile.
   test.setTimeout(180_000)
   await page.goto(pagesUrl)
+  test.skip(!(await hasSoftwareGpu(page)), noSoftwareGpu)
+  await inWorker(page, script, 'open')
 })
 
 const cors = {
@@ -40,11 +42,7 @@ async function served<T>(path: string, use: (url: string) => Promise<T>): Promis
   }
 }
 
-const hasGpu = async (page: Page) => (await inWorker(page, script, 'open')) !== null
-const noGpu = 'this browser has no WebGPU'
-
 test('layers on a GPU behave as all layers', async ({ page }) => {
-  test.skip(!(await hasGpu(page)), noGpu)
   const titles = await inWorker<string[]>(page, script, 'contract')
   expect(titles.length).toBeGreaterThan(20)
   for (const title of titles) await test.step(title, () => inWorker(page, script, 'runCase', title))
@@ -55,7 +53,6 @@ const goldens = ['llama-Q4_K_M', 'llama3-Q8_0', 'qwen2-Q8_0']
 
 test('golden models with their layers on a GPU agree with llama.cpp', async ({ page }) => {
   test.skip(!hasSharedFiles, noSharedFiles)
-  test.skip(!(await hasGpu(page)), noGpu)
   const worst: string[] = []
   for (const name of goldens) {
     const { exact } = sharedJson<Golden>(`golden/models/${name}.json`)
@@ -71,14 +68,12 @@ test('golden models with their layers on a GPU agree with llama.cpp', async ({ p
 })
 
 test('a GPU that computes wrongly is found out when it gets its first layer', async ({ page }) => {
-  test.skip(!(await hasGpu(page)), noGpu)
   await inWorker(page, script, 'breakShaders')
   expect(await inWorker(page, script, 'load', 'Q8_0')).toEqual([0, 1])
   await expect(inWorker(page, script, 'load', 'Q4_0')).rejects.toThrow(/computes layer 0 wrongly/)
 })
 
 test('a full GPU refuses what is too much and keeps what it has; a lost one says so', async ({ page }) => {
-  test.skip(!(await hasGpu(page)), noGpu)
   await expect(inWorker(page, script, 'grow', 300_000)).rejects.toThrow(
     /would need .* MB, and 0\.3 MB are offered/,
   )

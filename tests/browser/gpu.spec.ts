@@ -1,5 +1,5 @@
 import { chromium, expect } from '@playwright/test'
-import { chromiumArgs, chromiumPath, gpuArgs } from '../chromium.ts'
+import { chromiumArgs, chromiumPath, gpuArgs, hasSoftwareGpu, noSoftwareGpu } from '../chromium.ts'
 import { test } from './browser-test.ts'
 import type { GpuSpeed } from '../../packages/engine/src/worker/profile/gpu-speed.ts'
 import { inWorker } from './in-worker.ts'
@@ -24,7 +24,10 @@ test('where there is no GPU nothing is fetched', async ({ pagesUrl }) => {
 })
 
 test.describe('in a browser with WebGPU', () => {
-  test.beforeEach(({ page, pagesUrl }) => page.goto(pagesUrl).then(() => {}))
+  test.beforeEach(async ({ page, pagesUrl }) => {
+    await page.goto(pagesUrl)
+    test.skip(!(await hasSoftwareGpu(page)), noSoftwareGpu)
+  })
 
   test('a GPU that is only a program is left alone, unless asked for', async ({ page }) => {
     expect(await inWorker(page, script, 'open', false)).toBeNull()

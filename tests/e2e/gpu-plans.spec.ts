@@ -4,6 +4,7 @@
  */
 import { expect, test } from '@playwright/test'
 import type { Page } from 'playwright'
+import { hasSoftwareGpu, noSoftwareGpu } from '../chromium.ts'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
 
 const question = [{ role: 'user' as const, content: 'What is 7 + 5?' }]
@@ -51,6 +52,7 @@ test('a GPU that is said to be fast gets layers, and the room goes on when it is
     gpuBudgetsBytes: [500e6],
   })
   const [page] = cluster.pages as [Page]
+  test.skip(!(await hasSoftwareGpu(page)), noSoftwareGpu)
   await page.waitForFunction(() => window.hearth.state().abilities?.gpu)
   await cluster.choose('demo')
   await expect.poll(() => speedUpGpu(page), { timeout: 20_000 }).toBe(2)
