@@ -5,7 +5,6 @@
  * @module
  */
 import type { DeviceId, Plan } from '@hearth/halda'
-import type { Backend } from '../backend/backend.ts'
 import { EngineError, toEngineError } from '../errors.ts'
 import type {
   ChatEvent,
@@ -18,31 +17,19 @@ import type {
 } from '../protocol.ts'
 import type { Link } from '../ring/link.ts'
 import type { Ring } from '../ring/ring.ts'
-import type { ShardReader } from '../store/shard-reader.ts'
 import type { Dtype } from '../wire.ts'
 import type { ChatService } from './chat-service.ts'
-import type { GpuSource } from './loaded-part.ts'
-import { checkProfile, openModel, type ModelPlace } from './open-model.ts'
+import { createHeldModel, type HeldModelOptions } from './held-model.ts'
 import { createOwnQuestions, problemOf } from './own-questions.ts'
-import { holdingOf, ringDevices, successorsOf } from './plan-part.ts'
+import { ringDevices, successorsOf } from './plan-part.ts'
 import { createRingPart } from './ring-part.ts'
 import { throttled } from './throttle.ts'
-import { createWeightsHolder, type WeightsHolder } from './weights-holder.ts'
+import type { WeightsHolder } from './weights-holder.ts'
 
 const progressEveryMs = 200
 
-export type DeviceOptions = {
-  me: DeviceId
+export type DeviceOptions = HeldModelOptions & {
   dtype: Dtype
-  backend: Backend
-  place: ModelPlace
-  /** For layers that stream. */
-  reader: ShardReader
-  /** False reads a streamed layer when it runs and no sooner. */
-  readsAhead?: boolean
-  /** For layers that a plan puts on the GPU. */
-  gpu?: GpuSource
-  memoryBudgetBytes: number
   onstatus(status: DeviceStatus): void
   sendControl(to: DeviceId, message: ControlMessage): void
   /** Events of this device's own questions. */
@@ -93,32 +80,14 @@ type Part = {
 }
 
 export function createDevice(options: DeviceOptions): Device {
-  const {
-    me,
-    dtype,
-    backend,
-    place,
-    reader,
-    readsAhead = true,
-    gpu,
-    onstatus,
-    sendControl,
-    onchat,
-    onholding,
-    onran,
-    onhead,
-    onway,
-  } = options
+  const { me, dtype, onstatus, sendControl, onchat, onholding, onran, onhead, onway } = options
   const links = new Map<DeviceId, Link>()
   const questions = createOwnQuestions(onchat)
   /** Dropped without a ring, and by the rings before this one. */
   let strayFrames = 0
   let room: RoomView | null = null
   let part: Part | null = null
-  let holder: WeightsHolder | null = null
-  let budgetBytes = options.memoryBudgetBytes
-  /** One plan's loading at a time. */
-  let loading = Promise.resolve()
+  const held = createHeldModel(options)
 
   const nameOf = (id: DeviceId | undefined) =>
     room?.devices.find(({ device }) => device === id)?.name ?? 'A device'
@@ -139,23 +108,14 @@ export function createDevice(options: DeviceOptions): Device {
     )
     if (choice && numbered && key) return start({ key, choice, numbered })
     onstatus({ phase: 'idle' })
-    loading = loading.then(letGo)
-  }
-
-  /** Without a plan there is nothing to hold; what is stored stays. */
-  async function letGo(): Promise<void> {
-    if (part !== null) return
-    const held = holder
-    holder = null
-    await held?.free()
-    onholding()
+    void held.letGo(() => part !== null).then(onholding)
   }
 
   function start(planned: Pick<Part, 'key' | 'choice' | 'numbered'>): void {
     const aborter = new AbortController()
     const mine: Part = { ...planned, aborter, state: 'loading', bytes: 0, ring: null, chats: null }
     part = mine
-    loading = loading.then(() => load(mine)).catch((thrown) => fail(mine, toEngineError(thrown)))
+    load(mine).catch((thrown) => fail(mine, toEngineError(thrown)))
   }
 
   function end(reason: EngineError): void {
@@ -180,27 +140,7 @@ export function createDevice(options: DeviceOptions): Device {
       mine.bytes = totalBytes
       tell(loadedBytes, totalBytes)
     }
-    if (signal.aborted) return
-    report(0, 0)
-    const model = await openModel(choice.model, place)
-    checkProfile(choice, model)
-    if (holder?.model.key !== model.key) {
-      await holder?.free()
-      const { contextLength } = choice.profile
-      const { shelf } = place
-      holder = createWeightsHolder({
-        model,
-        backend,
-        shelf,
-        reader,
-        readsAhead,
-        contextLength,
-        ...(gpu && { gpu }),
-      })
-    }
-    // Sessions belong to a ring; this one starts with none, and their memory is free for its layers.
-    await holder.forgetSessions()
-    await holder.hold(holdingOf(numbered.plan, me), budgetBytes, report, signal)
+    const holder = await held.bring(choice, numbered.plan, report, signal)
     if (signal.aborted) return
     onholding()
     mine.state = 'loaded'
@@ -209,18 +149,9 @@ export function createDevice(options: DeviceOptions): Device {
   }
 
   function setMemoryBudget(bytes: number): void {
-    budgetBytes = bytes
-    const mine = part
-    if (mine?.state !== 'loaded') return
-    const { numbered, aborter } = mine
-    // While a person moves the slider, only where it is now counts.
-    const isNewest = () => bytes === budgetBytes && mine === part
-    loading = loading
-      .then(() =>
-        isNewest() ? holder?.hold(holdingOf(numbered.plan, me), bytes, () => {}, aborter.signal) : undefined,
-      )
-      .catch((thrown) => fail(mine, toEngineError(thrown)))
-      .then(onholding)
+    const mine = part?.state === 'loaded' ? part : null
+    const done = held.setBudget(bytes, mine && { plan: mine.numbered.plan, signal: mine.aborter.signal })
+    if (mine) void done.catch((thrown) => fail(mine, toEngineError(thrown))).then(onholding)
   }
 
   function fail(mine: Part, { code, message }: EngineError): void {
@@ -242,7 +173,7 @@ export function createDevice(options: DeviceOptions): Device {
 
   // ── the ring ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  function join(mine: Part, held: WeightsHolder): void {
+  function join(mine: Part, holder: WeightsHolder): void {
     const { choice, numbered } = mine
     if (!ringDevices(numbered.plan).has(me)) return
     const { ring, chats } = createRingPart({
@@ -250,7 +181,7 @@ export function createDevice(options: DeviceOptions): Device {
       dtype,
       choice,
       numbered,
-      held,
+      held: holder,
       linkTo: (device) => links.get(device),
       room: () => room,
       sendControl,
@@ -295,7 +226,7 @@ export function createDevice(options: DeviceOptions): Device {
         if (from === plan?.head) questions.deliver(message)
         return
       case 'release':
-        if (from === plan?.head) holder?.layers.release(message.session)
+        if (from === plan?.head) held.holder()?.layers.release(message.session)
         return
       case 'session-failed':
         if (plan && ringDevices(plan).has(from)) {
@@ -333,9 +264,9 @@ export function createDevice(options: DeviceOptions): Device {
     ask,
     dropLink,
     setMemoryBudget,
-    streaming: () => holder?.streaming() ?? null,
-    bufferBytes: () => holder?.bufferBytes() ?? 0,
-    gpuBytes: () => holder?.gpuBytes() ?? 0,
+    streaming: () => held.holder()?.streaming() ?? null,
+    bufferBytes: () => held.holder()?.bufferBytes() ?? 0,
+    gpuBytes: () => held.holder()?.gpuBytes() ?? 0,
     addLink(peer, link) {
       links.get(peer)?.close()
       links.set(peer, link)
@@ -351,11 +282,11 @@ export function createDevice(options: DeviceOptions): Device {
       announce()
     },
     droppedFrames: () => strayFrames + (part?.ring?.droppedFrames ?? 0),
-    modelInUse: () => (part ? (holder?.model.key ?? null) : null),
+    modelInUse: () => (part ? (held.holder()?.model.key ?? null) : null),
     close() {
       end(new EngineError('aborted', 'Hearth was closed.'))
       for (const link of links.values()) link.close()
-      void holder?.free()
+      void held.free()
     },
   }
 }
