@@ -198,6 +198,31 @@ describe('planning', () => {
       expect(plans()).toBe(1)
     })
 
+    it('waits for the end of answers', () => {
+      const { house, alice, bob, plans } = twoDevices()
+      const answering = { phase: 'ready', plan: 1, answering: true } as const
+      house.say(alice, { type: 'status', status: answering })
+      house.say(bob, { type: 'profile', profile: rateOf('bob', 12e9) })
+      house.pass(20_000)
+      expect(plans()).toBe(1)
+      house.say(alice, { type: 'status', status: { phase: 'ready', plan: 1 } })
+      house.pass(100)
+      expect(plans()).toBe(2)
+      expect(plannedIn(house.view(alice))).toEqual(['bob'])
+    })
+
+    it('waits for a device of the plan that is reloading', () => {
+      const { house, alice, bob, plans } = twoDevices()
+      house.say(bob, { type: 'profile', profile: rateOf('bob', 12e9) })
+      house.close(alice)
+      house.pass(15_000)
+      expect(plans()).toBe(1)
+      const again = house.join('alice', { profile: rateOf('alice', 9e9) })
+      house.pass(100)
+      expect(plans()).toBe(2)
+      expect(plannedIn(house.view(again))).toEqual(['bob'])
+    })
+
     it('does so no more a minute after the choice', () => {
       const { house, alice, plans } = twoDevices()
       house.pass(60_000)

@@ -2,10 +2,10 @@
  * When a room plans and with whom. The arithmetic is the planner's (@hearth/halda), handed in.
  *
  * A room plans when a model is chosen, when a device of the plan is gone, when a device of the plan has less memory
- * than its part needs, when one tells of a GPU for the first time, and, as long as there is no plan, whenever somebody
- * joins, leaves or was measured. Devices measure the model's own weights once it is chosen, and hops meanwhile: when
- * what they tell has settled it plans once more, and the planner keeps layers where they are unless moving them pays. It
- * does not plan because somebody walked in: nobody downloads again for a newcomer, until a person chooses again.
+ * than its part needs, and, as long as there is no plan, whenever somebody joins, leaves or was measured. Devices measure
+ * the model's own weights once it is chosen, hops meanwhile, and a GPU last: when what they tell has settled, and nobody
+ * is being answered, it plans once more, and the planner keeps layers where they are unless moving them pays. It does not
+ * plan because somebody walked in: nobody downloads again for a newcomer, until a person chooses again.
  *
  * @module
  */
@@ -47,8 +47,8 @@ export function planNoLongerFits(room: Room, { device, profile }: Seat): boolean
 }
 
 /** A GPU is found and measured after everything else, perhaps when the plan is made already. */
-export const gainsGpu = (before: DeviceProfile | null, after: DeviceProfile): boolean =>
-  before !== null && before.gpu === undefined && after.gpu !== undefined
+const gainsGpu = (before: DeviceProfile, after: DeviceProfile): boolean =>
+  before.gpu === undefined && after.gpu !== undefined
 
 /** A device that had told how fast it is has measured again: the plan is made once more when nobody does any longer. */
 export function noteMeasured(
@@ -57,14 +57,26 @@ export function noteMeasured(
   after: DeviceProfile,
   atMs: number,
 ): void {
-  if (!room.numbered || before === null || room.chosenAtMs === null) return
-  if (atMs - room.chosenAtMs > measuringMs || isAsFast(before, after)) return
-  room.measuredAtMs = atMs
+  if (!room.numbered || before === null) return
+  const measuresModel = room.chosenAtMs !== null && atMs - room.chosenAtMs <= measuringMs
+  if (gainsGpu(before, after) || (measuresModel && !isAsFast(before, after))) room.measuredAtMs = atMs
 }
 
-/** When a room whose devices have measured plans again; null when none has. */
-export const settledAtMs = ({ measuredAtMs }: Room): number | null =>
-  measuredAtMs === null ? null : measuredAtMs + settledMs
+/**
+ * When a room whose devices have measured plans again; null when none has, or as long as that would disturb: an answer
+ * would end, or a device that is just reloading would lose its part.
+ */
+export function settledAtMs(room: Room): number | null {
+  const { seats, numbered, measuredAtMs } = room
+  if (measuredAtMs === null) return null
+  const isDisturbed = seats.some(
+    ({ device, presence, status }) =>
+      isPlanned(room, device) &&
+      (presence.phase === 'away' ||
+        (status.phase === 'ready' && status.plan === numbered?.number && status.answering === true)),
+  )
+  return isDisturbed ? null : measuredAtMs + settledMs
+}
 
 const isAsFast = (a: DeviceProfile, b: DeviceProfile): boolean =>
   JSON.stringify({ ...a, memoryBytes: 0 }) === JSON.stringify({ ...b, memoryBytes: 0 })

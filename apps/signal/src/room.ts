@@ -22,7 +22,6 @@ import {
   noteMeasured,
   planDueAtMs,
   planIfDue,
-  gainsGpu,
   planNoLongerFits,
   settledAtMs,
   wantPlan,
@@ -159,8 +158,7 @@ function hear(
     case 'profile': {
       const before = seat.profile
       seat.profile = { ...message.profile, device: seat.device }
-      const isWanted = needsPlan(room) || planNoLongerFits(room, seat) || gainsGpu(before, seat.profile)
-      if (isWanted) wantPlan(room, atMs)
+      if (needsPlan(room) || planNoLongerFits(room, seat)) wantPlan(room, atMs)
       noteMeasured(room, before, seat.profile, atMs)
       return tell(room, atMs, progressGapMs)
     }

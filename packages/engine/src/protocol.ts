@@ -143,7 +143,12 @@ const PlanSchema = v.object({
 const DeviceStatusSchema = v.variant('phase', [
   v.object({ phase: v.literal('idle') }),
   v.object({ phase: v.literal('loading'), plan: PlanNumber, loadedBytes: Count, totalBytes: Count }),
-  v.object({ phase: v.literal('ready'), plan: PlanNumber }),
+  v.object({
+    phase: v.literal('ready'),
+    plan: PlanNumber,
+    /** On the head, while somebody waits for an answer: another plan would end it. */
+    answering: v.optional(v.boolean()),
+  }),
   v.object({ phase: v.literal('failed'), plan: PlanNumber, code: v.picklist(errorCodes), message: Sentence }),
 ])
 export type DeviceStatus = v.InferOutput<typeof DeviceStatusSchema>

@@ -34,6 +34,8 @@ export type ChatServiceOptions = {
   /** What {@link createVolleys} says of a token. */
   onhead?(ms: number): void
   onway?(ms: number): void
+  /** The first question came, or the last answer ended: {@link ChatService.isAnswering}. */
+  onanswering?(): void
 }
 
 export interface ChatService {
@@ -42,6 +44,8 @@ export interface ChatService {
   hangUp(device: DeviceId): void
   /** Who is in the room: nobody waits for the answers of others any more. */
   keepOnly(devices: readonly DeviceId[]): void
+  /** Whether somebody waits for an answer. */
+  isAnswering(): boolean
   /** Ends everything, telling those who wait why. */
   close(reason: EngineError): void
 }
@@ -65,7 +69,7 @@ type Job = {
 }
 
 export function createChatService(service: ChatServiceOptions): ChatService {
-  const { ring, head, speech, contextLength, send, release, waitsFor, onhead, onway } = service
+  const { ring, head, speech, contextLength, send, release, waitsFor, onhead, onway, onanswering } = service
   const volleys = createVolleys(ring, head, onhead, onway)
   /** In the order in which they were asked. */
   const jobs: Job[] = []
@@ -86,6 +90,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
       )
     }
     jobs.push(job)
+    if (jobs.length === 1) onanswering?.()
     startNext()
   }
 
@@ -124,6 +129,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
 
   function remove(job: Job): void {
     jobs.splice(jobs.indexOf(job), 1)
+    if (jobs.length === 0) onanswering?.()
     for (const other of jobs) other.isHeldBack = false
   }
 
@@ -220,6 +226,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
       for (const job of jobs.filter(({ from }) => !devices.includes(from))) stop(job)
       conversations.keepOnly(devices)
     },
+    isAnswering: () => jobs.length > 0,
     close(reason) {
       for (const job of jobs.filter(({ isRunning }) => !isRunning)) {
         remove(job)

@@ -185,6 +185,24 @@ describe('a household of devices', () => {
     }
   })
 
+  it('tells the room while its head is answering', async () => {
+    const house = await createHousehold([alice, bob])
+    house.plan(1, alice, [
+      [alice, 3],
+      [bob, 3],
+    ])
+    await house.ready(alice, bob)
+    const ready = { phase: 'ready', plan: 1 }
+    expect(house.member(alice).status).toEqual(ready)
+    const answer = house.ask(bob)
+    await until(() => house.member(alice).events.length > 0 || house.member(bob).events.length > 0)
+    expect(house.member(alice).status).toEqual({ ...ready, answering: true })
+    expect(house.member(bob).status).toEqual(ready)
+    await answer
+    await until(() => !('answering' in house.member(alice).status))
+    expect(house.member(alice).status).toEqual(ready)
+  })
+
   it('fetches on each device its own layers only, and the head tensors on the head only', async () => {
     const house = await createHousehold([alice, bob])
     house.plan(1, alice, [

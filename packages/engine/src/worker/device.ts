@@ -119,11 +119,12 @@ export function createDevice(options: DeviceOptions): Device {
   }
 
   function end(reason: EngineError): void {
-    part?.aborter.abort()
-    part?.chats?.close(reason)
-    strayFrames += part?.ring?.droppedFrames ?? 0
-    part?.ring?.close()
+    const ended = part
     part = null
+    ended?.aborter.abort()
+    ended?.chats?.close(reason)
+    strayFrames += ended?.ring?.droppedFrames ?? 0
+    ended?.ring?.close()
     questions.fail(reason)
   }
 
@@ -163,12 +164,11 @@ export function createDevice(options: DeviceOptions): Device {
   /** Ready means: the layers are here, and so are the connections to whom they are handed on. */
   function announce(): void {
     if (part?.state !== 'loaded') return
-    const { numbered, bytes } = part
+    const { numbered, bytes, chats } = part
     const plan = numbered.number
     const linked = successorsOf(numbered.plan, me).every((device) => links.has(device))
-    onstatus(
-      linked ? { phase: 'ready', plan } : { phase: 'loading', plan, loadedBytes: bytes, totalBytes: bytes },
-    )
+    if (!linked) return onstatus({ phase: 'loading', plan, loadedBytes: bytes, totalBytes: bytes })
+    onstatus({ phase: 'ready', plan, ...(chats?.isAnswering() && { answering: true }) })
   }
 
   // ── the ring ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -189,6 +189,7 @@ export function createDevice(options: DeviceOptions): Device {
       onran,
       onhead,
       onway,
+      onanswering: announce,
     })
     mine.ring = ring
     mine.chats = chats

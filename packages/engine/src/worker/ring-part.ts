@@ -40,12 +40,14 @@ export type RingPartOptions = {
   onhead: ((ms: number) => void) | undefined
   /** As the head: a token of this plan was so long on its way from device to device. */
   onway: ((plan: Plan, ms: number) => void) | undefined
+  /** As the head: it begins to answer, or has answered everybody. */
+  onanswering(): void
 }
 
 /** `chats` is null where this device is not the head. */
 export function createRingPart(options: RingPartOptions): { ring: Ring; chats: ChatService | null } {
-  const { me, dtype, choice, numbered, held, linkTo, room, sendControl, onchat, onran, onhead, onway } =
-    options
+  const { me, dtype, choice, numbered, held, linkTo, room, sendControl, onchat } = options
+  const { onran, onhead, onway, onanswering } = options
   const { layers, head, model } = held
   const { plan } = numbered
   const timedRun: typeof layers.run = async (group, count) => {
@@ -91,6 +93,7 @@ export function createRingPart(options: RingPartOptions): { ring: Ring; chats: C
       if (held.streaming() === null) onhead?.(ms)
     },
     onway: (ms) => onway?.(plan, ms),
+    onanswering,
   })
   return { ring, chats }
 }
