@@ -5,10 +5,22 @@ import { expect, test } from '@playwright/test'
 import { hasSoftwareGpu, noSoftwareGpu } from '../chromium.ts'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
 
-const options = { model: 'demo', split: 'fastest', dtype: 'f32', threads: 1, gpu: true } as const
-
 let cluster: RunningCluster
-test.afterEach(() => cluster.close())
+test.beforeAll(async () => {
+  cluster = await startCluster({
+    devices: 2,
+    model: 'demo',
+    split: 'fastest',
+    dtype: 'f32',
+    threads: 1,
+    gpu: true,
+    gpuBudgetsBytes: [200e6, 0],
+    layers: [5, 3],
+    gpuLayers: [2, 0],
+  })
+})
+test.beforeEach(async () => test.skip(!(await hasSoftwareGpu(cluster.pages[0]!)), noSoftwareGpu))
+test.afterAll(() => cluster.close())
 
 const gpuInProfile = async (device: number) => {
   const { device: own, room } = await cluster.state(device)
@@ -16,9 +28,7 @@ const gpuInProfile = async (device: number) => {
 }
 
 test('a device tells how fast its GPU is, and one whose GPU is switched off tells of none', async () => {
-  cluster = await startCluster({ ...options, devices: 2, gpuBudgetsBytes: [200e6, 0] })
   const [alice, bob] = cluster.pages
-  test.skip(!(await hasSoftwareGpu(alice!)), noSoftwareGpu)
   await expect.poll(() => gpuInProfile(0), { timeout: 20_000 }).toBeTruthy()
   const gpu = (await gpuInProfile(0))!
   expect(gpu.memoryBytes).toBe(200e6)
@@ -29,14 +39,6 @@ test('a device tells how fast its GPU is, and one whose GPU is switched off tell
 })
 
 test('a ring of which some layers run on a GPU says the words of one without', async () => {
-  cluster = await startCluster({
-    ...options,
-    devices: 2,
-    layers: [5, 3],
-    gpuLayers: [2, 0],
-    gpuBudgetsBytes: [200e6, 0],
-  })
-  test.skip(!(await hasSoftwareGpu(cluster.pages[0]!)), noSoftwareGpu)
   await expect.poll(() => gpuInProfile(0), { timeout: 20_000 }).toBeTruthy()
   const { windows } = await cluster.choose('demo')
   expect(windows.map(({ layers, gpuLayers }) => [layers, gpuLayers])).toEqual([

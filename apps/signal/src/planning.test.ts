@@ -198,7 +198,7 @@ describe('planning', () => {
       expect(plans()).toBe(1)
     })
 
-    it('waits for the end of answers', () => {
+    it('waits for the end of answers, and of the conversation', () => {
       const { house, alice, bob, plans } = twoDevices()
       const answering = { phase: 'ready', plan: 1, answering: true } as const
       house.say(alice, { type: 'status', status: answering })
@@ -206,7 +206,13 @@ describe('planning', () => {
       house.pass(20_000)
       expect(plans()).toBe(1)
       house.say(alice, { type: 'status', status: { phase: 'ready', plan: 1 } })
-      house.pass(100)
+      house.pass(2000)
+      house.say(alice, { type: 'status', status: answering })
+      house.pass(2000)
+      house.say(alice, { type: 'status', status: { phase: 'ready', plan: 1 } })
+      house.pass(2999)
+      expect(plans()).toBe(1)
+      house.pass(101)
       expect(plans()).toBe(2)
       expect(plannedIn(house.view(alice))).toEqual(['bob'])
     })

@@ -11,7 +11,7 @@
  */
 import type { DeviceId, DeviceProfile, Plan, Planner } from '@hearth/halda'
 import { checkDevice, planCost } from '@hearth/halda'
-import type { NumberedPlan } from '@hearth/engine/protocol'
+import type { DeviceStatus, NumberedPlan } from '@hearth/engine/protocol'
 import { nextNumber } from './plan-number.ts'
 import type { Room, Seat } from './room-state.ts'
 
@@ -19,7 +19,7 @@ import type { Room, Seat } from './room-state.ts'
 const patienceMs = 6_000
 /** For so long after a model is chosen devices measure for it; what they tell later is how they fare from day to day. */
 const measuringMs = 60_000
-/** Nobody has measured anything new for so long. */
+/** Nobody has measured anything new, nor been answered, for so long. */
 const settledMs = 3_000
 /** Planning costs time that all rooms share. */
 const planGapMs = 1_000
@@ -62,18 +62,23 @@ export function noteMeasured(
   if (gainsGpu(before, after) || (measuresModel && !isAsFast(before, after))) room.measuredAtMs = atMs
 }
 
+/** A conversation goes on: the next question may follow at once, and nobody's answer is to end for the sake of speed. */
+export function noteAnswers(room: Room, seat: Seat, next: DeviceStatus, atMs: number): void {
+  if (room.measuredAtMs !== null && isAnswering(seat.status) && !isAnswering(next)) room.measuredAtMs = atMs
+}
+
+const isAnswering = (status: DeviceStatus): boolean => status.phase === 'ready' && status.answering === true
+
 /**
  * When a room whose devices have measured plans again; null when none has, or as long as that would disturb: an answer
  * would end, or a device that is just reloading would lose its part.
  */
 export function settledAtMs(room: Room): number | null {
-  const { seats, numbered, measuredAtMs } = room
+  const { seats, measuredAtMs } = room
   if (measuredAtMs === null) return null
   const isDisturbed = seats.some(
     ({ device, presence, status }) =>
-      isPlanned(room, device) &&
-      (presence.phase === 'away' ||
-        (status.phase === 'ready' && status.plan === numbered?.number && status.answering === true)),
+      isPlanned(room, device) && (presence.phase === 'away' || isAnswering(status)),
   )
   return isDisturbed ? null : measuredAtMs + settledMs
 }

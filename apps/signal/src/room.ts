@@ -19,6 +19,7 @@ import {
   devicesOf,
   isPlanned,
   needsPlan,
+  noteAnswers,
   noteMeasured,
   planDueAtMs,
   planIfDue,
@@ -163,6 +164,7 @@ function hear(
       return tell(room, atMs, progressGapMs)
     }
     case 'status':
+      noteAnswers(room, seat, message.status, atMs)
       seat.status = message.status
       return tell(room, atMs, progressGapMs)
     case 'rename':

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { planCost, type DeviceProfile, type Plan } from '@hearth/halda'
+import { planCost, type DeviceProfile } from '@hearth/halda'
 import { startCluster, type RunningCluster } from '../../cluster/run-cluster.ts'
 import { withModel } from '../synth-file.ts'
 
@@ -71,8 +71,8 @@ export async function measureCases(
       const cluster = await startTabs(chosen, model, log)
       try {
         for (const rounds of chosen.rounds) {
-          const plan = await cluster.choose(model, rounds)
-          const row = await predictAndMeasure(cluster, plan, genTokens)
+          await cluster.choose(model, rounds)
+          const row = await predictAndMeasure(cluster, genTokens)
           rows.push({ case: name, ...row, diskBytesPerSec: chosen.diskBytesPerSec ?? null })
           log(
             `${name}, k = ${rounds}: predicted ${row.predictedMs.toFixed(1)} ms, measured ${row.measuredMs.toFixed(1)}`,
@@ -111,7 +111,6 @@ const tellingMs = 1500
 /** A short answer comes first: slots are full then, stores are measured as they are read, and the head and hops as they are. */
 export async function predictAndMeasure(
   cluster: RunningCluster,
-  plan: Plan,
   genTokens: number,
 ): Promise<Omit<PredictionRow, 'case' | 'diskBytesPerSec'>> {
   const chat = `halda-bench-${asked++}`
@@ -120,6 +119,7 @@ export async function predictAndMeasure(
   const { room } = await cluster.state(0)
   const profiles = room!.devices.flatMap(({ profile }): DeviceProfile[] => (profile ? [profile] : []))
   const model = room!.choice!.profile
+  const { plan } = room!.numbered!
   const { stats } = await cluster.chat(0, chat, prompt, { maxTokens: genTokens })
   const positions = stats.promptTokens + stats.outputTokens / 2
   const cost = planCost(plan, profiles, model, { positions })

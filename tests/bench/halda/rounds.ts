@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Plan, PlanRequest } from '@hearth/halda'
+import type { PlanRequest } from '@hearth/halda'
 import { startCluster } from '../../cluster/run-cluster.ts'
 import { withModel } from '../synth-file.ts'
 import { predictAndMeasure, type PredictionRow } from './predictions.ts'
@@ -25,18 +25,20 @@ export function chooseRounds(genTokens: number, log: (line: string) => void): Pr
   return withModel('Q4_0', shape, async ({ url }) => {
     const cluster = await startCluster({ ...options, model: url, log })
     const { diskBytesPerSec } = options
-    const measure = async (name: string, plan: Plan) => {
-      const row = await predictAndMeasure(cluster, plan, genTokens)
+    const measure = async (name: string) => {
+      const row = await predictAndMeasure(cluster, genTokens)
       log(
-        `${name}, k = ${plan.rounds}: predicted ${row.predictedMs.toFixed(1)} ms, measured ${row.measuredMs.toFixed(1)}`,
+        `${name}, k = ${row.rounds}: predicted ${row.predictedMs.toFixed(1)} ms, measured ${row.measuredMs.toFixed(1)}`,
       )
       return { case: name, ...row, diskBytesPerSec }
     }
     try {
       // The store's speed is known once something streamed; then the planner is asked again.
-      await measure('first plan', await cluster.choose(url))
-      const plan = await cluster.choose(url)
-      const chosen = await measure('chosen', plan)
+      await cluster.choose(url)
+      await measure('first plan')
+      await cluster.choose(url)
+      const chosen = await measure('chosen')
+      const { plan } = (await cluster.state(0)).room!.numbered!
       const layers: Record<string, number> = {}
       for (const window of plan.windows) layers[window.device] = (layers[window.device] ?? 0) + window.layers
       const request: PlanRequest = { split: 'manual', layers, rounds: 1, head: plan.head }
@@ -46,7 +48,7 @@ export function chooseRounds(genTokens: number, log: (line: string) => void): Pr
       ] as const)
       await cluster.pages[0]!.waitForFunction(() => window.hearth.state().room?.numbered?.plan.rounds === 1)
       await cluster.waitUntilReady()
-      const inOneRound = await measure('one round', (await cluster.state(0)).room!.numbered!.plan)
+      const inOneRound = await measure('one round')
       return [chosen, inOneRound]
     } finally {
       await cluster.close()
