@@ -42,6 +42,27 @@ describe('planning again', () => {
     }
   })
 
+  it('moves nothing for what nobody sees', () => {
+    // The same share of a token either way.
+    const gainOf = (factor: number) => {
+      const house = devices.map((device) => ({
+        ...device,
+        weightBytesPerSec: Object.fromEntries(
+          Object.entries(device.weightBytesPerSec).map(([type, rate]) => [type, rate * factor]),
+        ),
+        hopMs: {},
+        defaultHopMs: 0,
+      }))
+      const [current, next] = [priced(planOf(2), house), priced(planOf(3), house).plan]
+      return {
+        ms: current.plan.predictedTpotMs - next.predictedTpotMs,
+        isWorth: isWorthMoving(current, next, house, model),
+      }
+    }
+    expect(gainOf(1)).toEqual({ ms: 5, isWorth: true })
+    expect(gainOf(4)).toEqual({ ms: 1.25, isWorth: false })
+  })
+
   it('keeps the plan that runs while it is nearly as good, and says what it takes now', () => {
     const best = plan(devices, model)
     if (!best.ok) throw new Error(best.message)

@@ -1,8 +1,8 @@
 /**
  * Whether layers move: a plan is a matter of gigabytes on disks, and changing it has a price.
  *
- * The rule: the current plan stays unless the new one's token is more than `leastGain` shorter, and what must be loaded
- * for it is earned back within `paybackTokens` tokens.
+ * The rule: the current plan stays unless the new one's token is shorter by more than `leastGain` and `leastGainMs`, and
+ * what must be loaded for it is earned back within `paybackTokens` tokens.
  *
  * @module
  */
@@ -13,6 +13,8 @@ import type { DeviceId, DeviceProfile, ModelProfile, Plan } from './types.ts'
 
 /** Of the current token's time. Predictions are not much better than that. */
 export const leastGain = 0.05
+/** Nobody sees that a word came so much sooner, and hops change by as much from one moment to the next. */
+const leastGainMs = 2
 /** A few answers. */
 export const paybackTokens = 2000
 
@@ -37,7 +39,8 @@ export function isWorthMoving(
 ): boolean {
   const currentMs = current.cost.tpotNs / nsPerMs
   const gainMs = currentMs - next.predictedTpotMs
-  return gainMs > leastGain * currentMs && gainMs * paybackTokens > moveMs(current.plan, next, devices, model)
+  const isSeen = gainMs > Math.max(leastGainMs, leastGain * currentMs)
+  return isSeen && gainMs * paybackTokens > moveMs(current.plan, next, devices, model)
 }
 
 const layersOf = ({ windows }: Plan, device: DeviceId): Set<number> =>
