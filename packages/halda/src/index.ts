@@ -1,6 +1,7 @@
 export { checkDevice, checkModel, checkProfiles } from './check.ts'
 export { planCost, type DeviceCost, type PlanCost } from './cost.ts'
 export { explain, formatExplanation, type ExplainedDevice, type Explanation } from './explain.ts'
+export { totalBytes } from './layer-bytes.ts'
 export { plan } from './plan.ts'
 export {
   chooseResidency,

@@ -24,6 +24,7 @@ import {
 } from '../../../packages/engine/src/testing/golden-model.ts'
 import { randomNumbers } from '../../../packages/engine/src/testing/random-blocks.ts'
 import { tinyModel } from '../../../packages/engine/src/testing/tiny-model.ts'
+import { breakShaders } from './break-shaders.ts'
 import { serve } from './served.ts'
 
 let opened: Promise<Gpu | null> | null = null
@@ -103,14 +104,7 @@ serve({
     return found
   },
 
-  /** Shaders for weights in 4 bits take another number for zero, from now on. */
-  breakShaders() {
-    const create = GPUDevice.prototype.createShaderModule
-    GPUDevice.prototype.createShaderModule = function (descriptor) {
-      const code = descriptor.code.replace('default_zero_point = 8', 'default_zero_point = 7')
-      return create.call(this, { ...descriptor, code })
-    }
-  },
+  breakShaders,
 
   async load(type: WeightType): Promise<number[]> {
     const { layers, close } = await loadOnGpu(bytesSource(tinyModel({ type })))

@@ -8,6 +8,7 @@ import { wasmPacking } from '../../../packages/engine/src/backend/wasm-packing.t
 import type { Gpu } from '../../../packages/engine/src/gpu/gpu.ts'
 import { openGpu } from '../../../packages/engine/src/gpu/open-gpu.ts'
 import { measureGpu, type GpuSpeed } from '../../../packages/engine/src/worker/profile/gpu-speed.ts'
+import { breakShaders } from './break-shaders.ts'
 import { serve } from './served.ts'
 
 let opened: Gpu | null = null
@@ -35,14 +36,7 @@ serve({
     Reflect.deleteProperty(WebAssembly, 'Suspending')
   },
 
-  /** Like a driver that computes something else than it was told. */
-  breakShaders() {
-    const create = GPUDevice.prototype.createShaderModule
-    GPUDevice.prototype.createShaderModule = function (descriptor) {
-      const code = descriptor.code.replace('default_zero_point = 8', 'default_zero_point = 7')
-      return create.call(this, { ...descriptor, code })
-    }
-  },
+  breakShaders,
 
   async roundTrip(values: number[]): Promise<{ read: number[]; heldBytes: number; leftBytes: number }> {
     const gpu = here()

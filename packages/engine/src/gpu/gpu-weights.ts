@@ -142,29 +142,26 @@ const q8_0: UnpackBlock = (source, at, lane, { words, word, scales, scale }) => 
   for (let q = 0; q < 8; q++) words[word + q] = source.words[from + q * lanes]! ^ 0x80808080
 }
 
-const q4_0: UnpackBlock = (source, at, lane, { words, word, scales, scale }) => {
-  scales[scale] = halfAt(source, at, lane)
-  copyNibbles(source, at + 16, lane, words, word)
-}
+/** The quants of 32 weights that begin at byte `at`, put down from word `word` on. */
+type CopyQuants = (source: Source, at: number, lane: number, words: Uint32Array, word: number) => void
 
-const q4_k: UnpackBlock = (source, at, lane, to) => {
-  for (let sub = 0; sub < 8; sub++) {
-    scaleAndCorrect(source, at, lane, sub, 8, to)
-    copyNibbles(source, at + 160 + sub * 128, lane, to.words, to.word + sub * 4)
+/** Q4_0 and Q5_0: 32 weights and their scale. */
+const oneScale =
+  (copy: CopyQuants): UnpackBlock =>
+  (source, at, lane, { words, word, scales, scale }) => {
+    scales[scale] = halfAt(source, at, lane)
+    copy(source, at + 16, lane, words, word)
   }
-}
 
-const q5_0: UnpackBlock = (source, at, lane, { words, word, scales, scale }) => {
-  scales[scale] = halfAt(source, at, lane)
-  copyFives(source, at + 16, lane, words, word)
-}
-
-const q5_k: UnpackBlock = (source, at, lane, to) => {
-  for (let sub = 0; sub < 8; sub++) {
-    scaleAndCorrect(source, at, lane, sub, 16, to)
-    copyFives(source, at + 160 + sub * 160, lane, to.words, to.word + sub * 8)
+/** Q4_K and Q5_K: eight times 32 weights, `stepBytes` of all rows, which become `steps` words. */
+const eightScales =
+  (zero: number, stepBytes: number, steps: number, copy: CopyQuants): UnpackBlock =>
+  (source, at, lane, to) => {
+    for (let sub = 0; sub < 8; sub++) {
+      scaleAndCorrect(source, at, lane, sub, zero, to)
+      copy(source, at + 160 + sub * stepBytes, lane, to.words, to.word + sub * steps)
+    }
   }
-}
 
 const q6_k: UnpackBlock = (source, at, lane, { words, word, scales, scale }) => {
   const d = halfAt(source, at, lane)
@@ -236,9 +233,9 @@ function copyFives(source: Source, at: number, lane: number, words: Uint32Array,
 const unpackers: Readonly<Record<Quantized, { weights: number; packedBytes: number; unpack: UnpackBlock }>> =
   {
     Q8_0: { weights: 32, packedBytes: 34, unpack: q8_0 },
-    Q4_0: { weights: 32, packedBytes: 18, unpack: q4_0 },
-    Q5_0: { weights: 32, packedBytes: 22, unpack: q5_0 },
-    Q4_K: { weights: 256, packedBytes: 148, unpack: q4_k },
-    Q5_K: { weights: 256, packedBytes: 180, unpack: q5_k },
+    Q4_0: { weights: 32, packedBytes: 18, unpack: oneScale(copyNibbles) },
+    Q5_0: { weights: 32, packedBytes: 22, unpack: oneScale(copyFives) },
+    Q4_K: { weights: 256, packedBytes: 148, unpack: eightScales(8, 128, 4, copyNibbles) },
+    Q5_K: { weights: 256, packedBytes: 180, unpack: eightScales(16, 160, 8, copyFives) },
     Q6_K: { weights: 256, packedBytes: 210, unpack: q6_k },
   }

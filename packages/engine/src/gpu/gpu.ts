@@ -18,9 +18,9 @@ export interface Gpu {
   /** Ends the use of this GPU because its results cannot be trusted. @returns the EngineError of `lost` */
   fail(what: string): EngineError
   /**
-   * @param model bytes of `onnxModel`
    * Runs of all sessions take turns: the runtime waits for the GPU on one stack.
    *
+   * @param model bytes of `onnxModel`
    * @param outputs where each comes to lie; as bytes of ours when absent
    * @throws Error of the runtime; the EngineError of `lost`
    */

@@ -4,14 +4,14 @@
  *
  * @module
  */
-import type { Backend, KvCache, Region } from '../backend/backend.ts'
-import { EngineError } from '../errors.ts'
+import type { Backend, Region } from '../backend/backend.ts'
 import type { Shard } from '../gguf/shards.ts'
 import type { Activation } from '../protocol.ts'
 import type { ModelConfig } from './config.ts'
 import { createForwardPass, rowScratchBytes, type LoadedLayer } from './forward-pass.ts'
 import { createKvCaches } from './kv-caches.ts'
-import { lastRow, notLoaded, spanOf, type Layers } from './layers.ts'
+import { openGroup } from './layer-group.ts'
+import { notLoaded, spanOf, type Layers } from './layers.ts'
 import type { WeightStream } from './weight-stream.ts'
 
 export type CpuLayers = Layers & {
@@ -74,19 +74,6 @@ export function createLayers(
     }
   }
 
-  /** A session's caches in these layers, with room for its rows, or that they were lost. */
-  function openAll(
-    { session, position, rows }: Activation,
-    span: readonly number[],
-  ): KvCache[] | EngineError {
-    try {
-      return span.map((layer) => caches.open(session, layer, position, rows))
-    } catch (thrown) {
-      if (thrown instanceof EngineError && thrown.code === 'kv-lost') return thrown
-      throw thrown
-    }
-  }
-
   return {
     load(layer, shard, region) {
       unload(layer)
@@ -102,18 +89,8 @@ export function createLayers(
     async run(group, count) {
       const span = spanOf(group[0]!, count)
       for (const layer of span) if (!layers.has(layer) && !streamed.has(layer)) notLoaded(layer)
-      // Reserved for all layers before the first one computes, so that a full memory leaves every cache as it was.
-      const opened = group.map((a) => openAll(a, span))
-      const runs: Run[] = []
-      let end = 0
-      for (const [i, a] of group.entries()) {
-        const kv = opened[i]!
-        if (kv instanceof EngineError) continue
-        runs.push({ a, kv, at: end })
-        end += a.hidden.length
-        // What lies beyond is overwritten from here on, so it is gone even if a step below fails.
-        caches.commit(a.session, span, a.position)
-      }
+      const opened = openGroup(caches, group, span)
+      const { runs, length: end } = opened
 
       // What a second window here is given is the result of the first, and must outlive a step that fails and runs again.
       const isResult = group.some(({ hidden }) => hidden.buffer === result.buffer)
@@ -144,12 +121,7 @@ export function createLayers(
         if (held) runAll(held)
         else if (runs.length > 0) await withWeights(layer, runAll)
       }
-      const through = runs.map(({ a, at }) => {
-        caches.commit(a.session, span, a.position + a.rows)
-        const out = { ...a, layer: a.layer + count, hidden: result.subarray(at, at + a.hidden.length) }
-        return span.at(-1) === lastLayer ? lastRow(out) : out
-      })
-      return opened.map((kv) => (kv instanceof EngineError ? kv : through.shift()!))
+      return opened.done(result, span.at(-1) === lastLayer)
     },
 
     release: caches.release,
@@ -166,6 +138,3 @@ export function createLayers(
     },
   }
 }
-
-/** Rows of one session with its cache in each layer; `at` is where they begin in the result. */
-type Run = { a: Activation; kv: KvCache[]; at: number }

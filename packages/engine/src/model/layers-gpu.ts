@@ -5,7 +5,6 @@
  * @module
  */
 import type { Backend, Region } from '../backend/backend.ts'
-import { EngineError } from '../errors.ts'
 import { createGpuAngles, type GpuAngles } from '../gpu/gpu-angles.ts'
 import { createGpuKvCache, type GpuKvCache } from '../gpu/gpu-kv-cache.ts'
 import { createGpuMemory } from '../gpu/gpu-memory.ts'
@@ -17,8 +16,9 @@ import type { ModelConfig } from './config.ts'
 import { shapeOf, uploadLayer, type GpuLayer } from './gpu-layer.ts'
 import { createKvCaches } from './kv-caches.ts'
 import { checkedPositions, checkLayer } from './layer-check.ts'
+import { openGroup, type Run } from './layer-group.ts'
 import { layerGraph, type LayerShape } from './layer-graph.ts'
-import { lastRow, notLoaded, spanOf, type Layers } from './layers.ts'
+import { notLoaded, spanOf, type Layers } from './layers.ts'
 
 export type GpuLayers = Layers & {
   /**
@@ -115,7 +115,11 @@ export function createGpuLayers({ gpu, backend, config, budgetBytes }: GpuLayers
   }
 
   /** Runs all rows and reads what came of them into the result; behind the model's last layer, of each run the last row. */
-  async function runAll(runs: readonly Run[], held: readonly HeldLayer[], isLast: boolean): Promise<void> {
+  async function runAll(
+    runs: readonly Run<GpuKvCache>[],
+    held: readonly HeldLayer[],
+    isLast: boolean,
+  ): Promise<void> {
     const end = runs.reduce((sum, { a }) => sum + a.hidden.length, 0)
     if (place!.results.size < end * 4) {
       memory.free(place!.results)
@@ -136,19 +140,6 @@ export function createGpuLayers({ gpu, backend, config, budgetBytes }: GpuLayers
     }
     const bytes = await gpu.read(results, end * 4)
     result = new Float32Array(bytes.buffer, bytes.byteOffset, end)
-  }
-
-  /** A session's caches in these layers, with room for its rows, or that they were lost. */
-  function openAll(
-    { session, position, rows }: Activation,
-    span: readonly number[],
-  ): GpuKvCache[] | EngineError {
-    try {
-      return span.map((layer) => caches.open(session, layer, position, rows))
-    } catch (thrown) {
-      if (thrown instanceof EngineError && thrown.code === 'kv-lost') return thrown
-      throw thrown
-    }
   }
 
   function unload(layer: number): void {
@@ -192,25 +183,9 @@ export function createGpuLayers({ gpu, backend, config, budgetBytes }: GpuLayers
       const held = span.map((layer) => layers.get(layer) ?? notLoaded(layer))
       const isLast = span.at(-1) === lastLayer
       return memory.checked(async () => {
-        // Reserved for all before the first one computes, so that a full memory leaves every cache as it was.
-        const opened = group.map((a) => openAll(a, span))
-        const runs: Run[] = []
-        let end = 0
-        for (const [i, a] of group.entries()) {
-          const kv = opened[i]!
-          if (kv instanceof EngineError) continue
-          runs.push({ a, kv, at: end })
-          end += a.hidden.length
-          // What lies beyond is overwritten from here on, so it is gone even if a step below fails.
-          caches.commit(a.session, span, a.position)
-        }
-        if (runs.length > 0) await runAll(runs, held, isLast)
-        const done = runs.map(({ a, at }) => {
-          caches.commit(a.session, span, a.position + a.rows)
-          const out = { ...a, layer: a.layer + count, hidden: result.subarray(at, at + a.hidden.length) }
-          return isLast ? lastRow(out) : out
-        })
-        return opened.map((kv) => (kv instanceof EngineError ? kv : done.shift()!))
+        const opened = openGroup(caches, group, span)
+        if (opened.runs.length > 0) await runAll(opened.runs, held, isLast)
+        return opened.done(result, isLast)
       })
     },
 
@@ -250,6 +225,3 @@ type Place = {
 }
 
 type Rows = { rows: number; position: number }
-
-/** Rows of one session with its cache in each layer; `at` is where they begin in the result. */
-type Run = { a: Activation; kv: GpuKvCache[]; at: number }

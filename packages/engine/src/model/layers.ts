@@ -53,13 +53,6 @@ export async function logitsOf(head: Head, row: Float32Array): Promise<Float32Ar
   return fresh
 }
 
-/** After the last layer only the last row says what comes next; it stands first. */
-export function lastRow(a: Activation): Activation {
-  const { more: _, ...rest } = a
-  const hidden = a.hidden.subarray(0, a.hidden.length / a.rows)
-  return { ...rest, rows: 1, position: a.position + a.rows - 1, hidden }
-}
-
 /** The layers that a frame runs through next. */
 export const spanOf = ({ layer }: Activation, count: number): number[] =>
   Array.from({ length: count }, (_, i) => layer + i)

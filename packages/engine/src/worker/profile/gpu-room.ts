@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { layerKvBytes, type BytesByType, type ModelProfile } from '@hearth/halda'
+import { layerKvBytes, totalBytes, type BytesByType, type ModelProfile } from '@hearth/halda'
 import { gpuWeightBytes } from '../../gpu/gpu-weights.ts'
 import type { Packing } from '../../gguf/packing.ts'
 import { gpuRefusal } from '../../model/layer-graph.ts'
-import { bytesPerWeight, isWeightType, shapeOf } from './layer-shape.ts'
+import { bytesPerWeight, isWeightType, shapeOf, usualHeadDim } from './layer-shape.ts'
 
 /** K and V in f32 instead of f16. */
 const kvFactor = 2
@@ -27,13 +27,11 @@ export function gpuRoomBytes(budgetBytes: number, model: ModelProfile | null, pa
   if (gpuRefusal({ headDim })) return 0
   const kvBytes = layerKvBytes(model)
   const [stored, held] = model.layerBytes
-    .map((layer) => [sizeOf(layer), heldBytes(layer, packing)] as const)
+    .map((layer) => [totalBytes(layer), heldBytes(layer, packing)] as const)
     .reduce((worst, each) => (each[1] / each[0] > worst[1] / worst[0] ? each : worst))
   const usable = budgetBytes - scratchBytes(model, headDim, packing)
   return Math.max(0, Math.floor((usable * (stored + kvBytes)) / (held + kvFactor * kvBytes)))
 }
-
-const sizeOf = (layer: BytesByType): number => Object.values(layer).reduce((sum, bytes) => sum + bytes, 0)
 
 const heldBytes = (layer: BytesByType, packing: Packing): number =>
   Object.entries(layer).reduce((sum, [type, bytes]) => {
@@ -50,6 +48,3 @@ function scratchBytes(model: ModelProfile, headDim: number, packing: Packing): n
   const heads = dim / headDim
   return 4 * rows * (8 * dim + 4 * ffnDim + heads * model.contextLength)
 }
-
-/** Of a profile that does not say: most models have heads of 64 or 128, and more heads take more. */
-const usualHeadDim = 64

@@ -11,7 +11,14 @@ import type { InferenceSession, Tensor } from '../../gpu/runtime.ts'
 import type { Packing } from '../../gguf/packing.ts'
 import type { WeightType } from '../../gguf/quant.ts'
 import { layerGraph, layerMatrices } from '../../model/layer-graph.ts'
-import { isWeightType, matricesOf, shapeOf, usualShape, type LayerShape } from './layer-shape.ts'
+import {
+  isWeightType,
+  matricesOf,
+  shapeOf,
+  usualHeadDim as headDim,
+  usualShape,
+  type LayerShape,
+} from './layer-shape.ts'
 import { median } from '../../median.ts'
 
 export type GpuSpeed = {
@@ -44,9 +51,6 @@ const probeShape: LayerShape = { dim: 512, kvDim: 256, ffnDim: 1024 }
 const slowProbeMs = 10
 /** Who takes so long for a row would take seconds for a chunk: it is said to read weights anew for each row. */
 const slowRowMs = 30
-
-/** Width of a head: of most models. The shapes are what counts, not how they are cut into heads. */
-const headDim = 64
 
 /** What most files have, in this order; others are measured when a model that has them is chosen. */
 const usualTypes = ['Q4_K', 'Q8_0', 'Q6_K', 'Q4_0'] as const
@@ -176,6 +180,7 @@ async function measureLayers(
   }
 }
 
+/** The shapes are what counts, not how they are cut into heads. */
 function graphOf(type: WeightType, { dim, kvDim, ffnDim }: LayerShape): Uint8Array {
   const types = Object.fromEntries(layerMatrices.map((name) => [name, type])) as Parameters<
     typeof layerGraph

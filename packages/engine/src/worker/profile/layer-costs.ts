@@ -6,10 +6,9 @@
  */
 import type { Backend, Product } from '../../backend/backend.ts'
 import { allocateTogether } from '../../model/scratch.ts'
-import type { LayerShape } from './layer-shape.ts'
+import { usualHeadDim as headDim, type LayerShape } from './layer-shape.ts'
 import { steadyTimeMs } from './steady-time.ts'
 
-const headDim = 64
 /** Enough for threads to share a product, as those of real layers are, and no more. */
 const thinMatrixBytes = 96 * 2 ** 10
 const longContext = 1024

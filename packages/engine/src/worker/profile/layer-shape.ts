@@ -19,6 +19,9 @@ export type LayerShape = {
 /** Before a model is chosen: between the smallest and the largest that a house would run. */
 export const usualShape: LayerShape = { dim: 2048, kvDim: 512, ffnDim: 8192 }
 
+/** Width of a head where a profile does not say: most models have heads of 64 or 128. */
+export const usualHeadDim = 64
+
 /** Every type's blocks fit in whole. */
 const laneStep = 256
 /** K and V in f16. */
