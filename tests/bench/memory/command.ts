@@ -15,12 +15,13 @@ const usage = `Usage: npm run bench -- memory [options]
     ablation  no read-ahead, read-ahead with k = 1, 2, 4, 8, everything pinned; memory for 0.6 of the model
     bound     a token's time beside what reading and computing alone take, with three speeds of the disk
     sessions  1, 2, 4, 8 conversations at once with memory for 0.6 of the model
-    large     8B on 2 tabs of 1 GB, 32B on 4 of 2 GB, 70B on 4 of 3.5 GB: fetches 5, 20 and 42 GB of made-up weights
+    large     8B on 2 tabs of 1 GB, 32B on 4 of 2 GB, 70B on 4 of 3.5 GB: made-up weights of 5, 20 and 42 GB, each
+              where the disk has room for them
     mmap      llama.cpp native with its file mapped, as much memory for weights on both sides
     budget    200 tokens while the budgets move
 
-  --parts P,…    (default all but large)
-  --large L,…    of ${largeModels.join(', ')} (default 8b)
+  --parts P,…    (default all)
+  --large L,…    of ${largeModels.join(', ')} (default all)
   --tabs N,…     of 2, 4 in ablation (default both)
   --gen N        tokens of each answer in ablation, bound, sessions and mmap (default 12)
   --json         one object on stdout and nothing else
@@ -33,8 +34,8 @@ export const memoryCommand: BenchCommand = {
   async run(values, log) {
     const report = await runMemoryBench(
       {
-        parts: someOf('parts', values['parts'] ?? 'ablation,bound,sessions,mmap,budget', memoryParts),
-        large: someOf('large', values['large'] ?? '8b', largeModels),
+        parts: someOf('parts', values['parts'], memoryParts),
+        large: someOf('large', values['large'], largeModels),
         tabs: counts('tabs', values['tabs'] ?? '2,4'),
         genTokens: counts('gen', values['gen'] ?? '12')[0]!,
       },

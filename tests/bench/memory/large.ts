@@ -3,14 +3,16 @@
  *
  * @module
  */
+import { statfs } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import type { StreamFigures } from '../../cluster/answer-figures.ts'
 import { watchPressure } from '../../cluster/memory-pressure.ts'
+import { synthNamed } from '../../cluster/model-names.ts'
 import { openTimerTab, type Lateness } from '../../cluster/timer-tab.ts'
 import { plentyBytes, withRoom, type Log } from './room.ts'
 
 export type LargeCase = {
-  /** 'synth:SHAPE:TYPE'. */
-  model: string
+  model: `synth:${string}`
   tabs: number
   budgetBytes: number
   genTokens: number
@@ -43,6 +45,18 @@ export type LargeRow = {
   /** With everything pinned: the same words, and ms per token; null where that was not asked for. */
   sameText: boolean | null
   pinnedTpotMs: number | null
+}
+
+/** What packing adds to Q4_K is 3 %; the rest is what a browser keeps beside its store. */
+const diskBytesPerByte = 1.08
+
+/** Why this disk cannot hold what the tabs would store together; null where it can. */
+export async function diskShortage({ model }: LargeCase): Promise<string | null> {
+  const neededBytes = diskBytesPerByte * synthNamed(model)!.sizeBytes
+  const { bavail, bsize } = await statfs(tmpdir())
+  if (bavail * bsize >= neededBytes) return null
+  const [neededGb, freeGb] = [neededBytes, bavail * bsize].map((bytes) => (bytes / 1e9).toFixed(1))
+  return `${model} is left out: it takes ${neededGb} GB in ${tmpdir()}, where ${freeGb} GB are free.`
 }
 
 export async function measureLarge(

@@ -9,7 +9,7 @@ import { chromiumArgs, chromiumPath } from '../../chromium.ts'
 import { peerVersions } from '../peers.ts'
 import type { Verdict } from '../verdict.ts'
 import { verdicts } from './acceptance.ts'
-import { measureLarge, type LargeCase, type LargeRow } from './large.ts'
+import { diskShortage, measureLarge, type LargeCase, type LargeRow } from './large.ts'
 import { measureMmap, type MmapReport } from './mmap.ts'
 import { measureMovingBudget, type MovingBudget } from './moving-budget.ts'
 import type { Log } from './room.ts'
@@ -93,7 +93,11 @@ export async function runMemoryBench(choices: MemoryChoices, log: Log): Promise<
     budget: has('budget') ? await measureMovingBudget(movingTokens, log) : null,
   }
   if (has('large')) {
-    for (const name of choices.large) large.push(await measureLarge(largeCases[name], log))
+    for (const name of choices.large) {
+      const shortage = await diskShortage(largeCases[name])
+      if (shortage === null) large.push(await measureLarge(largeCases[name], log))
+      else log(shortage)
+    }
   }
   return {
     machine: `${cpus().length} × ${cpus()[0]!.model}, ${Math.round(totalmem() / 1e9)} GB, ${process.platform} ${process.arch}`,
