@@ -45,7 +45,8 @@ afterAll(() => rm(scratch, { recursive: true }))
 beforeEach(() => {
   const rooms = createRooms(everybody)
   const models = createModelFiles([join(scratch, 'models'), join(scratch, 'more')])
-  app = createApp({ rooms, sockets: createSockets(rooms), models, webRoot: join(scratch, 'web') })
+  const wayIn = () => ({ urls: ['https://192.168.1.20:8787'], isOwnCertificate: true })
+  app = createApp({ rooms, sockets: createSockets(rooms), models, webRoot: join(scratch, 'web'), wayIn })
 })
 
 const get = (path: string, headers: Record<string, string> = {}) => app.request(path, { headers })
@@ -54,6 +55,13 @@ const etagOf = async () =>
   (await app.request('/models/toy.gguf', { method: 'HEAD' })).headers.get('etag') ?? ''
 
 describe('the page', () => {
+  it('learns how other devices reach the server', async () => {
+    expect(await (await get('/house')).json()).toEqual({
+      urls: ['https://192.168.1.20:8787'],
+      isOwnCertificate: true,
+    })
+  })
+
   it('is cross-origin isolated and runs no script but its own', async () => {
     for (const path of ['/', '/index.html', '/sw.js', '/assets/app-3f9a.js']) {
       const { status, headers } = await get(path)

@@ -20,9 +20,18 @@ export type AppParts = {
   models: ModelFiles
   /** Folder of the built PWA. */
   webRoot: string
+  wayIn(): WayIn
 }
 
-export function createApp({ rooms, sockets, models, webRoot }: AppParts): Hono {
+/** How other devices reach this server; told to the page, which opens at localhost first. */
+export type WayIn = {
+  /** The likeliest first; empty where only this machine reaches it, or those for whom a proxy speaks https. */
+  urls: string[]
+  /** Whether browsers warn there, since nobody but this machine vouches for it. */
+  isOwnCertificate: boolean
+}
+
+export function createApp({ rooms, sockets, models, webRoot, wayIn }: AppParts): Hono {
   const served = createServedBytes()
   const app = new Hono()
 
@@ -38,6 +47,7 @@ export function createApp({ rooms, sockets, models, webRoot }: AppParts): Hono {
 
   app.use(pageHeaders)
   app.get('/health', (c) => c.json({ ok: true, version: packageJson.version, ...rooms.count() }))
+  app.get('/house', (c) => c.json(wayIn()))
   app.get('/stats', (c) => c.json({ servedBytes: served.all() }))
 
   app.use(freshness)

@@ -3,25 +3,24 @@
  *
  * @module
  */
-import type { networkInterfaces } from 'node:os'
 import { renderUnicodeCompact } from 'uqr'
 
-/** This machine's IPv4 addresses on the networks that it is part of. */
-export const lanAddresses = (interfaces: ReturnType<typeof networkInterfaces>): string[] =>
-  Object.values(interfaces)
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ family, internal }) => family === 'IPv4' && !internal)
-    .map(({ address }) => address)
-
-/** @param lan addresses at which other devices reach the server; none when it listens to this machine alone */
-export function greeting(url: string, port: number, lan: readonly string[]): string {
-  const urls = lan.map((address) => `http://${address}:${port}`)
-  const [first] = urls
+/**
+ * @param url for this machine
+ * @param houseUrls for other devices; none when it listens to this machine alone
+ * @param warns whether their browsers will warn of the certificate
+ */
+export function greeting(url: string, houseUrls: readonly string[], warns: boolean): string {
+  const [first] = houseUrls
   if (first === undefined) return `Hearth is on: ${url}\nOnly this machine can reach it.`
   return [
     `Hearth is on: ${url}`,
-    ...urls.map((each) => `In the house:  ${each}`),
-    'Browsers grant storage and threads to https and to localhost only: phones need an https address for now.',
+    ...houseUrls.map((each) => `In the house:  ${each}`),
+    ...(warns
+      ? [
+          'There, each browser warns once: nobody but this machine vouches for its certificate. Choose to go on ("Advanced").',
+        ]
+      : []),
     '',
     renderUnicodeCompact(first),
   ].join('\n')

@@ -4,12 +4,16 @@
  * @module
  */
 import { existsSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import { createAdaptorServer, type WebSocketServerLike } from '@hono/node-server'
 import { plan } from '@hearth/halda'
 import { createApp } from './app.ts'
+import type { Certificate } from './certificate.ts'
+import { houseUrls, isEverywhere, isLoopback, toHttps, type House } from './house.ts'
 import { createModelFiles } from './model-files.ts'
+import { createOnePort } from './one-port.ts'
 import { createRooms } from './rooms.ts'
 import { createSockets } from './sockets.ts'
 
@@ -22,6 +26,8 @@ export type ServerOptions = {
   webRoot: string
   /** Folders whose GGUF files are offered; where two have a file of one name, the first wins. */
   modelsDirs: readonly string[]
+  /** For other devices: https at the same port. Without it there is plain http, for this machine and for proxies. */
+  house?: House
   /** Told what goes on, in sentences. */
   log?: (sentence: string) => void
 }
@@ -29,6 +35,8 @@ export type ServerOptions = {
 export type RunningServer = {
   /** How this machine itself reaches it. On localhost browsers grant what they otherwise keep for HTTPS. */
   url: string
+  /** How other devices of the house do. */
+  houseUrls: string[]
   port: number
   /** Says goodbye to every device and frees the port. */
   close(): Promise<void>
@@ -36,7 +44,7 @@ export type RunningServer = {
 
 /** @throws Error with a sentence when the page is not built, a folder is missing or the port cannot be had */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { host, webRoot, modelsDirs, log = () => {} } = options
+  const { host, webRoot, modelsDirs, house, log = () => {} } = options
   if (!existsSync(join(webRoot, 'index.html'))) {
     throw new Error(`The page is not built: there is no index.html in ${webRoot}. Run "npm run build" first.`)
   }
@@ -47,13 +55,36 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const rooms = createRooms(plan)
   const sockets = createSockets(rooms)
-  const app = createApp({ rooms, sockets, models: createModelFiles(modelsDirs), webRoot })
-  const server = createAdaptorServer({
-    fetch: app.fetch,
+  const app = createApp({
+    rooms,
+    sockets,
+    models: createModelFiles(modelsDirs),
+    webRoot,
+    wayIn: () => ({
+      urls: house ? houseUrls(house, port) : [],
+      isOwnCertificate: house?.certificate.isOwn ?? false,
+    }),
+  })
+  const serving = {
     // The same thing; only @types/ws spells its optional fields otherwise.
     websocket: { server: sockets.server as WebSocketServerLike },
     // The process may belong to somebody else, who wants its own Request and Response.
     overrideGlobalObjects: false,
+  }
+  const plain = createAdaptorServer({
+    ...serving,
+    fetch: (request, env) => (house && toHttps(request, house)) ?? app.fetch(request, env),
+  }) as Server
+  const server = house ? createOnePort(plain, secureServer(house.certificate)) : plain
+  function secureServer({ key, cert }: Certificate): Server {
+    const overTls = { createServer: createSecureServer, serverOptions: { key, cert } }
+    return createAdaptorServer({ ...serving, ...overTls, fetch: app.fetch }) as Server
+  }
+
+  const open = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
   })
   const listening = new Promise<number>((resolve, reject) => {
     server.once('error', (error) => reject(portTrouble(error, options)))
@@ -63,23 +94,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await sockets.close()
     throw error
   })
-  const url = `http://${isHere(host) ? 'localhost' : host}:${port}`
+  const url = `http://${isLoopback(host) || isEverywhere(host) ? 'localhost' : host}:${port}`
   log(`Listening at ${url}.`)
 
   return {
     url,
+    houseUrls: house ? houseUrls(house, port) : [],
     port,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
       await sockets.close()
-      if ('closeAllConnections' in server) server.closeAllConnections()
+      for (const socket of open) socket.destroy()
       await closed
       log(`Closed ${url}.`)
     },
   }
 }
-
-const isHere = (host: string): boolean => ['0.0.0.0', '::', '127.0.0.1', '::1', 'localhost'].includes(host)
 
 function portTrouble(error: NodeJS.ErrnoException, { port, host }: ServerOptions): Error {
   const command = `PORT=${port === 8787 ? 8788 : 8787} npm start`

@@ -28,10 +28,16 @@ export function Join(): JSX.Element {
                 </button>
               </Show>
             </div>
-            <Show when={isLoopback(link())}>
+            <Show when={state.joinReach === 'everybody-warned'}>
+              <p class="muted small">
+                Its browser will warn once that it does not know this house’s certificate: choose “Advanced”
+                and go on. Nobody outside can vouch for an address at home.
+              </p>
+            </Show>
+            <Show when={state.joinReach === 'this-machine'}>
               <p class="notice small">
-                This link says “{new URL(link()).hostname}” and works on this machine only. Open Hearth at an
-                https address that the other devices can reach, then bring them in.
+                This link says “{new URL(link()).hostname}” and works on this machine only, as it is part of
+                no network that others could reach it by.
               </p>
             </Show>
           </>
@@ -43,5 +49,3 @@ export function Join(): JSX.Element {
 
 /** A share that the person called off is no error. */
 const share = (url: string) => void navigator.share({ title: 'Hearth', url }).catch(() => {})
-
-const isLoopback = (link: string): boolean => /^(localhost|127\.|\[::1\])/.test(new URL(link).hostname)

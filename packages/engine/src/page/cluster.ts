@@ -89,6 +89,12 @@ export type Connection =
       message: string
     }
 
+/**
+ * Whom a join link leads here. 'everybody-warned': their browsers warn once, since nobody but the server's machine vouches
+ * for its certificate.
+ */
+export type JoinReach = 'everybody' | 'everybody-warned' | 'this-machine'
+
 /** What stands between the room and a chat. */
 export type Readiness =
   | { phase: 'no-model' }
@@ -129,6 +135,7 @@ export type ClusterState = {
   connection: Connection
   /** The link that lets others in; null until there is a room. */
   joinLink: string | null
+  joinReach: JoinReach
   room: RoomView | null
   readiness: Readiness
   /** How this device reaches each of the others. */

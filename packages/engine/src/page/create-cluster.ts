@@ -19,6 +19,7 @@ import { fetchOfferedModels } from './offered-models.ts'
 import { readinessOf } from './readiness.ts'
 import { createRemembered, nameFrom } from './remembered.ts'
 import { enterRoom, type RoomSession } from './room-session.ts'
+import { findWayIn } from './way-in.ts'
 
 const notifyEveryMs = 16
 
@@ -57,6 +58,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     droppedFrames: 0,
     connection: { phase: 'connecting' },
     joinLink: null,
+    joinReach: 'everybody',
     room: null,
     readiness: { phase: 'no-model' },
     links: {},
@@ -128,12 +130,12 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   // ── the room ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function enter(worker: EngineWorker, secret: JoinSecret, mayOpen: boolean): Promise<void> {
-    const keys = await deriveRoomKeys(secret)
+    const [keys, way] = await Promise.all([deriveRoomKeys(secret), findWayIn(origin)])
+    const joinLink = `${way.origin}/${toFragment(secret)}`
     leave()
     session = enterRoom({
       device,
       origin,
-      secret,
       keys,
       mayOpen,
       connects: missing.every(({ feature }) => feature !== 'webrtc'),
@@ -148,7 +150,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
         ...(profile ? { profile } : {}),
         status,
       }),
-      onroom: (room, joinLink) => change({ room, joinLink }),
+      onroom: (room) => change({ room, joinLink, joinReach: way.reach }),
       onconnection(connection) {
         const isNews = connection.phase !== state.connection.phase || connection.phase === 'offline'
         if (isNews) change({ connection })

@@ -14,7 +14,7 @@ import {
 } from '../protocol.ts'
 import type { Connection } from './cluster.ts'
 import type { EngineWorker } from './engine-worker.ts'
-import { seal, toFragment, unseal, type JoinSecret, type RoomKeys } from './join-secret.ts'
+import { seal, unseal, type RoomKeys } from './join-secret.ts'
 import { createMesh, type LinkPhase, type Mesh } from './mesh.ts'
 import type { Remembered } from './remembered.ts'
 import { createSignalSocket } from './signal-socket.ts'
@@ -25,7 +25,6 @@ export type RoomSessionOptions = {
   device: DeviceId
   /** Of the server. */
   origin: string
-  secret: JoinSecret
   keys: RoomKeys
   /** Whether this device made the room. */
   mayOpen: boolean
@@ -35,7 +34,7 @@ export type RoomSessionOptions = {
   remembered: Remembered
   /** What this device says of itself on every connection. */
   introduce(): Pick<Join, 'name' | 'memory' | 'profile' | 'status'>
-  onroom(room: RoomView, joinLink: string): void
+  onroom(room: RoomView): void
   onconnection(connection: Connection): void
   onlinks(): void
   onproblem(thrown: unknown): void
@@ -52,9 +51,8 @@ export interface RoomSession {
 }
 
 export function enterRoom(options: RoomSessionOptions): RoomSession {
-  const { device, origin, secret, keys, mayOpen, connects, engine, remembered } = options
+  const { device, origin, keys, mayOpen, connects, engine, remembered } = options
   const { introduce, onroom, onconnection, onlinks, onproblem } = options
-  const joinLink = `${origin}/${toFragment(secret)}`
   // Ciphers end in any order, but an offer must come before its candidates.
   let sealing = Promise.resolve()
   let unsealing = Promise.resolve()
@@ -100,7 +98,7 @@ export function enterRoom(options: RoomSessionOptions): RoomSession {
     if (message.type === 'room') {
       const { room } = message
       remembered.keepRoom(keys.room)
-      onroom(room, joinLink)
+      onroom(room)
       const here = othersIn(room).filter(({ presence }) => presence === 'here')
       mesh?.update(here.map((other) => other.device))
       engine.send({ type: 'room', room })
