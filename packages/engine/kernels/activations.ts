@@ -113,18 +113,21 @@ export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, lanes: i3
   a.pairs = needs & NEED_PAIRS ? at + blocks * 120 : 0
   a.pairScales = at + blocks * 122
   if (needs == 0) return 0
-  announce(OP_QUANTIZE, tokens, blocks * 128)
+  announce(OP_QUANTIZE, (tokens + <i32>lanes - 1) / <i32>lanes, blocks * 128)
   quantizeItems()
   return join()
 }
 
 export function quantizeItems(): void {
   const a = activations()
-  for (let token = take(); token >= 0; token = take()) {
-    quantizeToken(a, token)
-    if (a.lanes == 1) continue
+  const lanes = <i32>a.lanes
+  // tokens that lie together share cache lines, so one thread writes them
+  for (let item = take(); item >= 0; item = take()) {
+    const first = item * lanes
+    const end = min(first + lanes, a.tokens)
+    for (let token = first; token < end; token++) quantizeToken(a, token)
     // rows that only fill up the last tile come to nothing
-    if (token == a.tokens - 1) for (let row = a.tokens; row & 3; row++) clearToken(a, row)
+    for (let row = end; row < first + lanes; row++) clearToken(a, row)
   }
 }
 
@@ -135,11 +138,14 @@ function quantizeToken(a: Activations, token: i32): void {
   if (a.pairs && a.lanes == 4) pairSums(a, token)
 }
 
-/** Where block `b` of a token has its word, of those of all tokens and blocks. */
+/** Where block `b` of a token has its word, of those of all tokens and blocks. In tiles, panel by panel. */
 function wordOf(a: Activations, token: i32, b: i32): usize {
   const blocks = a.cols >> 5
   if (a.lanes == 1) return <usize>(token * blocks + b)
-  return <usize>((((token >> 2) * blocks + b) << 2) + (token & 3))
+  const first = b & ~(PANEL_COLS / 32 - 1)
+  const inPanel = min(PANEL_COLS / 32, blocks - first)
+  const tiles = (a.tokens + 3) >> 2
+  return <usize>(((first * tiles + (token >> 2) * inPanel + b - first) << 2) + (token & 3))
 }
 
 function quantizeBlock(a: Activations, token: i32, b: i32, x: usize): void {
@@ -164,7 +170,7 @@ function pairSums(a: Activations, token: i32): void {
     let largest: f32 = 1e-36
     for (let p = sums; p < end; p += 16) largest = max(largest, abs(load<f32>(p)))
     const inverse = PAIR_RANGE / largest
-    let pair = a.pairs + ((((wordOf(a, token, from) - (token & 3)) >> 1) + (token & 3)) << 2)
+    let pair = a.pairs + ((<usize>(((((token >> 2) * blocks + from) >> 1) << 2) + (token & 3))) << 2)
     for (let p = sums; p < end; p += 32) {
       store<i16>(pair, <i16>nearest(load<f32>(p) * inverse))
       store<i16>(pair, <i16>nearest(load<f32>(p, 16) * inverse), 2)

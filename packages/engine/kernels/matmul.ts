@@ -74,7 +74,7 @@ class Product {
 }
 
 // A thread's scratch: results (128 groups of 8, or 128 tokens by 8 rows) · records · what tiles need · scales and minima
-// of a panel · the panel, eight rows · minima of 64 panels, in pairs, and what they count.
+// of a panel · the panel, eight rows · minima of 64 panels, in pairs, and what they count · results of a second group.
 const RESULTS: usize = 0
 const MAX_CHUNK: i32 = 128
 const TOKEN: usize = 0x1000
@@ -88,6 +88,7 @@ const PANEL: usize = 0x2000
 const PAIRS: usize = 0x6000
 const PAIRS_BYTES: usize = <usize>PANEL_COLS >> 1
 const PAIRS_FACTORS: usize = 0xe000
+const SECOND_RESULTS: usize = 0xe800
 const PAIRS_PANELS: i32 = 64
 const FLOAT_PANEL_COLS: i32 = 256
 
@@ -123,7 +124,8 @@ export function addProduct(out: usize, weights: usize, type: i32, rows: i32, bia
   // the second thread all its worth (Q4_0 decode, 2 threads: 20.6 → 35.5 GB/s); the cap below keeps small products shared
   const bytes = <i32>groupBytes(type, job.cols)
   const perItem = 524288 / (bytes * min(job.tokens, BATCH))
-  product.chunk = max(1, min(min(perItem, MAX_CHUNK), groups / (threads() * 4)))
+  const chunk = min(min(perItem, MAX_CHUNK), groups / (threads() * 4))
+  product.chunk = inTiles(job.tokens) ? max(2, chunk & ~1) : max(1, chunk)
   product.firstItem = job.items
   job.bytes += <usize>groups * <usize>bytes
   job.items += (groups + product.chunk - 1) / product.chunk
@@ -181,7 +183,12 @@ function dotToken(product: Product, group: i32, groups: i32, first: i32, token: 
   deliver(product, first + token, group * 8, groups * 8, scratch + RESULTS)
 }
 
-/** `tokens` is a multiple of four if weights are floats, whose x has no room behind it. */
+/**
+ * Results of two groups, 64 bytes of a token, are delivered together: threads that take turns with halves of cache lines wait
+ * for each other.
+ *
+ * @param tokens a multiple of four if weights are floats, whose x has no room behind it
+ */
 function tileGroups(
   product: Product,
   group: i32,
@@ -190,38 +197,54 @@ function tileGroups(
   tokens: i32,
   scratch: usize,
 ): void {
-  const a = activations()
-  const type = product.type
-  const size = groupBytes(type, a.cols)
-  for (let g = group; g < group + groups; g++) {
+  const size = groupBytes(product.type, activations().cols)
+  const end = group + groups
+  for (let g = group; g < end; g += 2) {
     const weights = product.weights + <usize>g * size
-    if (areFloats(type)) tileFloatGroup(type, weights, a, tokens, scratch)
-    else if (a.lanes == 4) tileGroup(type, weights, a, tokens, scratch)
-    else fourGroup(type, weights, tokens, scratch)
+    const isPair = g + 1 < end
+    tileGroup(product.type, weights, tokens, scratch, scratch + RESULTS)
+    if (isPair) tileGroup(product.type, weights + size, tokens, scratch, scratch + SECOND_RESULTS)
     for (let token = 0; token < tokens; token++) {
-      deliver(product, first + token, g * 8, 8, scratch + RESULTS + ((<usize>token) << 5))
+      const from = scratch + ((<usize>token) << 5)
+      deliver(product, first + token, g * 8, 8, from + RESULTS)
+      if (isPair) deliver(product, first + token, g * 8 + 8, 8, from + SECOND_RESULTS)
     }
   }
 }
 
+/** results (tokens, 8) = one group of x · Wᵀ */
+function tileGroup(type: i32, weights: usize, tokens: i32, scratch: usize, results: usize): void {
+  const a = activations()
+  if (areFloats(type)) tileFloatGroup(type, weights, a, tokens, scratch, results)
+  else if (a.lanes == 4) tileIntegerGroup(type, weights, a, tokens, scratch, results)
+  else fourGroup(type, weights, tokens, scratch, results)
+}
+
 /** A few tokens: weights are unpacked for four of them, and not kept. */
-function fourGroup(type: i32, weights: usize, tokens: i32, scratch: usize): void {
-  let out = scratch + RESULTS
+function fourGroup(type: i32, weights: usize, tokens: i32, scratch: usize, results: usize): void {
+  let out = results
   for (let token = 0; token < tokens; token += 4) {
     dotFour(type, weights, ofToken(token, scratch + TOKEN), out, scratch + PANEL)
     out += 128
   }
 }
 
-function tileFloatGroup(type: i32, weights: usize, a: Activations, tokens: i32, scratch: usize): void {
+function tileFloatGroup(
+  type: i32,
+  weights: usize,
+  a: Activations,
+  tokens: i32,
+  scratch: usize,
+  results: usize,
+): void {
   const t = changetype<Tile>(scratch + TILE)
-  memory.fill(scratch + RESULTS, 0, (<usize>tokens) << 5)
+  memory.fill(results, 0, (<usize>tokens) << 5)
   t.stride = (<usize>a.cols) << 2
   for (let col = 0; col < a.cols; col += FLOAT_PANEL_COLS) {
     t.folds = min(FLOAT_PANEL_COLS, a.cols - col)
     t.panel = unpackFloats(type, weights, col, t.folds, scratch + PANEL)
     t.x = a.x + ((<usize>col) << 2)
-    t.out = scratch + RESULTS
+    t.out = results
     for (let token = 0; token < tokens; token += 4) {
       tileFloats(t)
       t.x += t.stride * 4
@@ -230,7 +253,14 @@ function tileFloatGroup(type: i32, weights: usize, a: Activations, tokens: i32, 
   }
 }
 
-function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scratch: usize): void {
+function tileIntegerGroup(
+  type: i32,
+  weights: usize,
+  a: Activations,
+  tokens: i32,
+  scratch: usize,
+  results: usize,
+): void {
   const t = changetype<Tile>(scratch + TILE)
   const scales = scratch + PANEL_SCALES
   const minima = scratch + PANEL_MINIMA
@@ -238,13 +268,14 @@ function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scrat
   const from32 = tilesFrom32(type)
   const startsBelow = type == Q4_0 || from32
   const perBlock = from32 ? 2 : 1
-  const blocks = <usize>(a.cols >> 5)
-  memory.fill(scratch + RESULTS, 0, (<usize>tokens) << 5)
+  const tiles = (tokens + 3) >> 2
+  memory.fill(results, 0, (<usize>tokens) << 5)
   t.sums = scratch + SUMS
   for (let i: usize = 0; i < 32; i += 4) store<f32>(scratch + ONES + i, 1)
   for (let col = 0; col < a.cols; col += PANEL_COLS) {
-    const block = <usize>(col >> 5)
     const count = min(PANEL_COLS, a.cols - col) >> 5
+    const blocks = <usize>count
+    const block = <usize>((col >> 5) * tiles)
     unpackBlocks(type, weights, col >> 5, count, scratch + PANEL, scales, minima)
     asIntegers(scales, count * perBlock, scratch + FACTORS, areBytes)
     t.panel = scratch + PANEL
@@ -256,7 +287,7 @@ function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scrat
     t.starts = from32 ? a.halves + (block << 5) : a.eights + (block << 4)
     t.x = areBytes ? a.bytes + (block << 7) : a.shorts + (block << 8)
     t.scales = (areBytes ? a.scales : a.shortScales) + (block << 4)
-    t.out = scratch + RESULTS
+    t.out = results
     for (let token = 0; token < tokens; token += 4) {
       if (areBytes) {
         if (startsBelow) tile<i8, u32>(t)
@@ -268,22 +299,38 @@ function tileGroup(type: i32, weights: usize, a: Activations, tokens: i32, scrat
       if (startsBelow) t.starts += blocks << (from32 ? 5 : 4)
       t.out += 128
     }
-    if (hasMinima(type)) keepMinima(t, a, col, count, tokens, scratch)
+    if (hasMinima(type)) keepMinima(t, a, col, count, tokens, scratch, results)
   }
 }
 
 /** Minima wait as pairs until all panels, or as many as there is room for, go through the tiles at once. */
-function keepMinima(t: Tile, a: Activations, col: i32, blocks: i32, tokens: i32, scratch: usize): void {
+function keepMinima(
+  t: Tile,
+  a: Activations,
+  col: i32,
+  blocks: i32,
+  tokens: i32,
+  scratch: usize,
+  results: usize,
+): void {
   const panel = col / PANEL_COLS
   const kept = panel % PAIRS_PANELS
   const pairs = scratch + PAIRS + <usize>kept * PAIRS_BYTES
   asPairs(scratch + PANEL_MINIMA, blocks, pairs, scratch + PAIRS_FACTORS + ((<usize>kept) << 5))
   if (col + PANEL_COLS >= a.cols || kept == PAIRS_PANELS - 1)
-    tileMinima(t, a, panel - kept, kept + 1, tokens, scratch)
+    tileMinima(t, a, panel - kept, kept + 1, tokens, scratch, results)
 }
 
 /** Minima of panels [first, first + count) times the sums of x, two blocks to a step. */
-function tileMinima(t: Tile, a: Activations, first: i32, count: i32, tokens: i32, scratch: usize): void {
+function tileMinima(
+  t: Tile,
+  a: Activations,
+  first: i32,
+  count: i32,
+  tokens: i32,
+  scratch: usize,
+  results: usize,
+): void {
   t.panel = scratch + PAIRS
   t.panelScales = scratch + PAIRS_FACTORS
   t.factors = scratch + ONES
@@ -292,7 +339,7 @@ function tileMinima(t: Tile, a: Activations, first: i32, count: i32, tokens: i32
   t.perScale = 1
   t.x = a.pairs + <usize>first * (PAIRS_BYTES >> 1)
   t.scales = a.pairScales + ((<usize>first) << 4)
-  t.out = scratch + RESULTS
+  t.out = results
   for (let token = 0; token < tokens; token += 4) {
     tile<i16, void>(t)
     t.x += (<usize>a.cols >> 6) << 4
