@@ -14,6 +14,8 @@ import { findControlGroups, type ControlGroup } from './control-groups.ts'
 export type BrowserOptions = {
   /** Of the command line, beside those of every browser. */
   args?: readonly string[]
+  /** Measures itself, whatever is known of the machine. */
+  measures?: boolean
   /** Before the page opens. */
   prepare?(context: BrowserContext): Promise<unknown>
 }

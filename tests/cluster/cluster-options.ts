@@ -36,6 +36,8 @@ export type ClusterOptions = {
   backend?: 'wasm' | 'reference'
   /** What the devices call themselves. */
   names?: readonly string[]
+  /** What one device of this machine measured is told to the next ones: for tests that are not about measuring. */
+  sharesMeasurements?: boolean
   log?: (line: string) => void
   /** On SIGINT, SIGTERM and SIGHUP: closes everything, then ends the process. */
   endsOnSignals?: boolean

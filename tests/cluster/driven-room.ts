@@ -29,8 +29,9 @@ export interface DrivenRoom {
    * Chooses the model on the first device and waits until everybody sees 'ready'.
    *
    * @param rounds instead of those that the cluster was started with
+   * @param layers of each device, likewise; none for those beyond its end
    */
-  choose(model: string, rounds?: number): Promise<Plan>
+  choose(model: string, rounds?: number, layers?: readonly number[]): Promise<Plan>
   /** Asks from one device; several turns by passing the whole conversation. */
   chat(
     from: number,
@@ -59,8 +60,11 @@ export function createDrivenRoom(
     return existsSync(model) ? `/models/${encodeURIComponent(path.basename(model))}` : model
   }
 
-  async function planRequest(rounds: number | undefined): Promise<PlanRequest> {
-    const { split, layers, gpuLayers = [] } = options
+  async function planRequest(
+    rounds: number | undefined,
+    layers: readonly number[] | undefined,
+  ): Promise<PlanRequest> {
+    const { split, gpuLayers = [] } = options
     if (layers) {
       const ids = await Promise.all(pages.map(async (_, i) => (await state(i)).device))
       const byDevice = (counts: readonly number[]) => Object.fromEntries(counts.map((n, i) => [ids[i], n]))
@@ -97,9 +101,9 @@ export function createDrivenRoom(
   return {
     state,
     waitUntilReady,
-    async choose(model, rounds = options.rounds) {
+    async choose(model, rounds = options.rounds, layers = options.layers) {
       const source = sourceOf(model)
-      const request = await planRequest(rounds)
+      const request = await planRequest(rounds, layers)
       await pages[0]!.evaluate(([source, request]) => window.hearth.choose(source, request), [
         source,
         request,

@@ -13,6 +13,7 @@ import { createBrowsers, type BrowserOptions } from './browsers.ts'
 import { pageParameters, type ClusterOptions } from './cluster-options.ts'
 import type { ControlGroup } from './control-groups.ts'
 import { createDrivenRoom, meetEverybody, type DrivenRoom } from './driven-room.ts'
+import { measurementsUnder } from './known-measurements.ts'
 import { isModelFile, synthNamed } from './model-names.ts'
 import { serveRanges, synthContent } from './serve-ranges.ts'
 
@@ -29,6 +30,8 @@ export interface RunningCluster extends DrivenRoom {
   servedBytes(): Promise<Record<string, number>>
   /** One more browser with storage of its own, opened and led to the room; not one of `pages`. */
   join(name: string, browser?: BrowserOptions): Promise<Page>
+  /** Leads a device to a room of its own before its browser ends: for one that is only gone, a room waits a while. */
+  dismiss(page: Page): Promise<void>
   stopServer(): Promise<void>
   /** Opens the server again at the same address, knowing nothing. */
   startServer(): Promise<void>
@@ -57,6 +60,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     server = await startServer({ ...serverOptions, port })
   }
   const browsers = await createBrowsers(caps, endsOnSignals, log)
+  const known = options.sharesMeasurements ? measurementsUnder(options) : null
   const closeAll = async () => {
     await browsers.close()
     await Promise.all([server.close(), synthServer?.close()])
@@ -76,6 +80,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
       ...browser,
       args: [...(options.gpu ? gpuArgs : []), ...(browser?.args ?? [])],
     })
+    if (!browser?.measures) await known?.tell(page, url)
     page.on('pageerror', (error) => log(`${name}: ${error.message}`))
     const address = new URL(joinLink || url)
     for (const [key, value] of Object.entries(pageParameters(options, device, name)))
@@ -93,17 +98,31 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
       await page.waitForFunction(() => window.hearth?.state().joinLink)
       joinLink = await page.evaluate(() => window.hearth.state().joinLink!)
       log(`${name} joined`)
+      if (!known?.isEmpty()) continue
+      await page.waitForFunction(() => window.hearth.state().abilities)
+      await known.learn(page)
     }
     await meetEverybody(pages)
     log('everybody sees everybody')
     const { groups } = browsers
+    const room = createDrivenRoom(pages, groups, options, synthServer?.url)
     return {
-      ...createDrivenRoom(pages, groups, options, synthServer?.url),
+      ...room,
+      async choose(...wanted) {
+        const plan = await room.choose(...wanted)
+        // Devices measure each model that is new to them.
+        await known?.learn(pages[0]!)
+        return plan
+      },
       url,
       joinLink,
       pages,
       groups,
       join,
+      async dismiss(page) {
+        await page.evaluate(() => window.hearth.newRoom())
+        await page.context().close()
+      },
       stopServer,
       startServer: startServerAgain,
       async restartServer() {
