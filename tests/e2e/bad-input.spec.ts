@@ -33,7 +33,14 @@ test.beforeAll(async () => {
     changing: tiny,
   }
   for (const [name, bytes] of Object.entries(files)) await writeFile(path.join(folder, `${name}.gguf`), bytes)
-  cluster = await startCluster({ devices: 1, model: good, split: 'even', dtype: 'f16', threads: 1 })
+  cluster = await startCluster({
+    devices: 1,
+    model: good,
+    split: 'even',
+    dtype: 'f16',
+    threads: 1,
+    sharesMeasurements: true,
+  })
   page = cluster.pages[0]!
   elsewhere = await createRangeServer(tiny, { headers: { 'Access-Control-Allow-Origin': '*' } })
 })
@@ -91,12 +98,13 @@ test('a file that changes after it was chosen is not loaded half old and half ne
   await page.evaluate((bytes) => window.hearth.setMemoryBudget(bytes), budgetBytes)
   await page.getByRole('button', { name: 'Try again' }).click()
   for (const each of [page, late]) await phaseIs(each, 'ready')
-  await late.context().close()
+  await cluster.dismiss(late)
 })
 
 test('a full disk is told to everybody in a sentence, and with more room it goes on', async () => {
   const origin = new URL(cluster.url).origin
   const late = await cluster.join('charlie', {
+    measures: true,
     async prepare(context) {
       const devtools = await context.newCDPSession(context.pages()[0]!)
       await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 3_000_000 })
@@ -113,7 +121,7 @@ test('a full disk is told to everybody in a sentence, and with more room it goes
   await devtools.send('Storage.overrideQuotaForOrigin', { origin })
   await late.getByRole('button', { name: 'Try again' }).click()
   for (const each of [page, late]) await phaseIs(each, 'ready')
-  await late.context().close()
+  await cluster.dismiss(late)
 })
 
 test('a second tab of one browser is a second device, and the way back leads into the room again', async () => {
