@@ -48,6 +48,7 @@ test('a GPU that is said to be fast gets layers, and the room goes on when it is
     split: 'fastest',
     dtype: 'f32',
     threads: 1,
+    sharesMeasurements: true,
     gpu: true,
     gpuBudgetsBytes: [500e6],
   })

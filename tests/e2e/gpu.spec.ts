@@ -13,6 +13,7 @@ test.beforeAll(async () => {
     split: 'fastest',
     dtype: 'f32',
     threads: 1,
+    sharesMeasurements: true,
     gpu: true,
     gpuBudgetsBytes: [200e6, 0],
     layers: [5, 3],

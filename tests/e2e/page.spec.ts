@@ -7,6 +7,7 @@ import path from 'node:path'
 import { chromium, expect, test as base, type Page } from '@playwright/test'
 import { startServer, type RunningServer } from '@hearth/signal/server'
 import { chromiumArgs, chromiumPath } from '../chromium.ts'
+import { measurementsUnder } from '../cluster/known-measurements.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 
@@ -54,6 +55,9 @@ const test = base.extend<{ host: Host; device: Page }>({
     await rm(folder, { recursive: true, force: true, maxRetries: 3 })
   },
 })
+
+/** For tests that are not about measuring; without them a device measures itself. */
+const known = measurementsUnder({ threads: 1 })
 
 const linkOn = async (page: Page) => {
   await page.getByTestId('join-link').waitFor({ state: 'attached' })
@@ -112,6 +116,7 @@ test('a conversation streams, can be stopped and asked again, and outlives a rel
 })
 
 test('the page says what a token should take, why, and what it took', async ({ host, device }) => {
+  await known.tell(device, host.url)
   await chooseDemo(device, host.url)
   await device.getByRole('button', { name: 'Room' }).click()
   const forecast = device.getByTestId('forecast')
@@ -147,7 +152,8 @@ test('what was measured is kept for the next visit, until a person asks anew', a
 
 test('nothing is wider than a small phone', async ({ host, device }) => {
   const widest = () => device.evaluate(() => document.documentElement.scrollWidth)
-  await device.goto(host.url)
+  await known.tell(device, host.url)
+  await device.goto(`${host.url}/?threads=1`)
   await linkOn(device)
   expect(await widest()).toBe(360)
   await chooseDemo(device, host.url)
