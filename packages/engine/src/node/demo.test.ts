@@ -15,8 +15,8 @@ async function command(...args: string[]): Promise<string> {
   return out.trimEnd()
 }
 
-const answer = (model: string, question: string, backend: string) =>
-  command('run', path(model), '--chat', '--greedy', '--prompt', question, '--backend', backend)
+const answer = (model: string, question: string, ...backend: string[]) =>
+  command('run', path(model), '--chat', '--greedy', '--prompt', question, '--backend', ...backend)
 
 describe.each(models)('%s, which ships with Hearth', (model) => {
   // llama.cpp's answers, which rounding cannot change (made-by/ tells how the model came to be)
@@ -56,7 +56,7 @@ describe.skipIf(!hasSharedFiles)(`llama.cpp's answers${hasSharedFiles ? '' : `: 
   for (const model of models) {
     const questions = (expected[model] ?? []).filter(({ messages, exact }) => exact && messages.length === 1)
     test.each(questions)(`${model}: $messages.0`, async ({ messages, text }) => {
-      expect(await answer(model, messages[0]!, 'wasm')).toBe(text)
+      expect(await answer(model, messages[0]!, 'wasm', '--threads', '1')).toBe(text)
     })
   }
 })
