@@ -65,6 +65,8 @@ export async function createBrowsers(
         chromium.launchPersistentContext(profile, {
           executablePath,
           args: [...chromiumArgs, ...args],
+          // Each device paints its own screen: these would all paint theirs with the cores that compute, and in software.
+          reducedMotion: 'reduce',
           // Playwright would exit at once and leave the profiles.
           ...(endsOnSignals ? { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false } : {}),
         }),

@@ -3,7 +3,7 @@ import { verdicts, type MemoryMeasured } from './acceptance.ts'
 import type { LargeRow } from './large.ts'
 import type { MmapRow } from './mmap.ts'
 import type { SessionsRow } from './sessions.ts'
-import { streamRow, type StreamRow } from './streaming.ts'
+import { medianTurn, streamRow, type StreamRow } from './streaming.ts'
 
 const nothing: MemoryMeasured = {
   ablation: [],
@@ -211,4 +211,13 @@ test('a row tells of the tab that reads longest, and of all tabs what they strea
     coldShare: 0.5,
     sameText: false,
   })
+})
+
+test('of several turns the one stands whose share of its bound is the median, and a wrong word or too much memory in any', () => {
+  const turns = [
+    row({ tpotMs: 200, computeMs: 100, peakShare: 1.2 }),
+    row({ tpotMs: 110, computeMs: 100 }),
+    row({ tpotMs: 168, computeMs: 150, sameText: false }),
+  ]
+  expect(medianTurn(turns)).toMatchObject({ tpotMs: 168, computeMs: 150, peakShare: 1.2, sameText: false })
 })

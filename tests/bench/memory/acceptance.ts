@@ -8,7 +8,7 @@ import type { LargeRow } from './large.ts'
 import type { MmapReport } from './mmap.ts'
 import type { MovingBudget } from './moving-budget.ts'
 import type { SessionsRow } from './sessions.ts'
-import type { StreamRow } from './streaming.ts'
+import { boundMs, type StreamRow } from './streaming.ts'
 
 export type MemoryMeasured = {
   ablation: readonly StreamRow[]
@@ -70,10 +70,6 @@ function judgeAblation(rows: readonly StreamRow[]): Verdict[] {
     ]
   })
 }
-
-/** What a token takes at least: reading and computing, whichever is longer, if all of one lies beside the other. */
-export const boundMs = ({ readMsPerToken, computeMs }: Pick<StreamRow, 'readMsPerToken' | 'computeMs'>) =>
-  Math.max(readMsPerToken, computeMs)
 
 function judgeBound(row: StreamRow): Verdict[] {
   if (row.variant !== 'read-ahead') return []

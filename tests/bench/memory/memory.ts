@@ -42,8 +42,8 @@ export type MemoryReport = {
 
 /** Memory for six tenths. Disks so slow that their caps decide, and not the one disk that all tabs here share. */
 const short: readonly StreamCase[] = [
-  { tabs: 2, share: 0.6, disk: [{ bytesPerSec: 400e6 }], rounds: [1, 2, 4, 8] },
-  { tabs: 4, share: 0.6, disk: [{ bytesPerSec: 200e6 }], rounds: [1, 2, 4, 8] },
+  { tabs: 2, share: 0.6, disk: [{ bytesPerSec: 400e6 }], rounds: [1, 2, 4, 8], turns: 1 },
+  { tabs: 4, share: 0.6, disk: [{ bytesPerSec: 200e6 }], rounds: [1, 2, 4, 8], turns: 1 },
 ]
 /** Nearly everything fits, so that reading can be as short as computing. */
 const nearly: StreamCase = {
@@ -51,6 +51,7 @@ const nearly: StreamCase = {
   share: 0.985,
   disk: [{ ratio: 0.5 }, { ratio: 1 }, { ratio: 2 }],
   rounds: [1, 4],
+  turns: 5,
 }
 const several: SessionsCase = {
   tabs: 2,

@@ -4,13 +4,12 @@
  * @module
  */
 import { figure, table, verdictTable } from '../tables.ts'
-import { boundMs } from './acceptance.ts'
 import type { LargeRow } from './large.ts'
 import type { MemoryReport } from './memory.ts'
 import type { MmapReport } from './mmap.ts'
 import type { MovingBudget } from './moving-budget.ts'
 import type { SessionsRow } from './sessions.ts'
-import type { StreamRow } from './streaming.ts'
+import { boundMs, type StreamRow } from './streaming.ts'
 
 export function memoryText(report: MemoryReport): string {
   const { machine, chromium, ablation, bound, sessions, large, mmap, budget, verdicts } = report

@@ -17,7 +17,7 @@ export type StreamRow = {
   /** What each tab really got of its disk at most; null where nothing streams. */
   diskBytesPerSec: number | null
   tpotMs: number
-  /** With everything pinned, and the fewest rounds. */
+  /** With everything pinned, and the fewest rounds; where something streams, right before. */
   computeMs: number
   /** Of the tab that reads longest: no overlap makes a token faster than that. */
   readMsPerToken: number
@@ -44,6 +44,8 @@ export type StreamCase = {
   disk: readonly ({ bytesPerSec: number } | { ratio: number })[]
   /** The first is what `computeMs` of all rows is measured with. */
   rounds: readonly number[]
+  /** How often each answer takes turns with one that has everything pinned. Machines get slower and faster by the minute. */
+  turns: number
 }
 
 export type StreamOptions = { genTokens: number; log: Log }
@@ -61,37 +63,65 @@ export function measureStreaming(
       rows.push(row)
       log(rowText(row))
     }
-    for (const { tabs, share, disk, rounds } of cases) {
-      const { answers, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, (room) =>
-        measurePinned(room, rounds, genTokens),
-      )
-      const pinned = answers[0]!
-      const base = { tabs, pinned }
-      for (const [i, answer] of answers.entries())
-        add(streamRow({ ...base, variant: 'pinned', rounds: rounds[i]!, diskBytesPerSec: null }, answer))
-      const budgetBytes = share * needBytes
-      for (const readsAhead of [false, true]) {
-        const variant = readsAhead ? 'read-ahead' : 'no read-ahead'
-        await withRoom({ model, tabs, budgetBytes, readsAhead, log }, async (room) => {
-          for (const k of readsAhead ? rounds : rounds.slice(0, 1)) {
-            await room.choose(k)
-            for (const speed of disk) {
-              let diskBytesPerSec = 0
-              const answer = await room.answer(genTokens, (streamedBytes) => {
-                diskBytesPerSec =
-                  'ratio' in speed
-                    ? (1000 * streamedBytes) / (speed.ratio * pinned.stats.tpotMs)
-                    : speed.bytesPerSec
-                return diskBytesPerSec
-              })
-              add(streamRow({ ...base, variant, rounds: k, diskBytesPerSec }, answer))
+    for (const { tabs, share, disk, rounds, turns } of cases) {
+      await withRoom({ model, tabs, budgetBytes: null, log }, async (pinnedRoom) => {
+        const { answers, needBytes } = await measurePinned(pinnedRoom, rounds, genTokens)
+        const [first] = answers as [AnswerFigures]
+        for (const [i, answer] of answers.entries()) {
+          const circumstances = {
+            tabs,
+            variant: 'pinned',
+            rounds: rounds[i]!,
+            diskBytesPerSec: null,
+          } as const
+          add(streamRow({ ...circumstances, pinned: first }, answer))
+        }
+        await pinnedRoom.choose(rounds[0])
+        const budgetBytes = share * needBytes
+        for (const readsAhead of [false, true]) {
+          const variant = readsAhead ? 'read-ahead' : 'no read-ahead'
+          await withRoom({ model, tabs, budgetBytes, readsAhead, log }, async (room) => {
+            for (const k of readsAhead ? rounds : rounds.slice(0, 1)) {
+              await room.choose(k)
+              for (const speed of disk) {
+                const taken: StreamRow[] = []
+                while (taken.length < turns) {
+                  const pinned = await pinnedRoom.answer(genTokens)
+                  let diskBytesPerSec = 0
+                  const answer = await room.answer(genTokens, (streamedBytes) => {
+                    diskBytesPerSec =
+                      'ratio' in speed
+                        ? (1000 * streamedBytes) / (speed.ratio * first.stats.tpotMs)
+                        : speed.bytesPerSec
+                    return diskBytesPerSec
+                  })
+                  taken.push(streamRow({ tabs, variant, rounds: k, diskBytesPerSec, pinned }, answer))
+                  log(rowText(taken.at(-1)!))
+                }
+                rows.push(medianTurn(taken))
+              }
             }
-          }
-        })
-      }
+          })
+        }
+      })
     }
     return rows
   })
+}
+
+/** What a token takes at least: reading and computing, whichever is longer, if all of one lies beside the other. */
+export const boundMs = ({ readMsPerToken, computeMs }: Pick<StreamRow, 'readMsPerToken' | 'computeMs'>) =>
+  Math.max(readMsPerToken, computeMs)
+
+/** The turn whose time is the median of all beside its bound, with the most memory and the worst words of any. */
+export function medianTurn(turns: readonly StreamRow[]): StreamRow {
+  const share = (turn: StreamRow) => turn.tpotMs / boundMs(turn)
+  const sorted = turns.toSorted((a, b) => share(a) - share(b))
+  return {
+    ...sorted[Math.floor(sorted.length / 2)]!,
+    peakShare: Math.max(...turns.map(({ peakShare }) => peakShare)),
+    sameText: turns.every(({ sameText }) => sameText),
+  }
 }
 
 /** With everything pinned, in so many rounds each, and what the tab with the largest part then holds. */
@@ -138,4 +168,5 @@ export function streamRow(
 
 const rowText = (row: StreamRow) =>
   `${row.tabs} tabs, ${row.variant}, k = ${row.rounds}, disk ${Math.round((row.diskBytesPerSec ?? 0) / 1e6)} MB/s: ` +
-  `${row.tpotMs.toFixed(1)} ms per token, read ${row.readMsPerToken.toFixed(1)}, waited ${row.waitedMsPerToken.toFixed(1)}`
+  `${row.tpotMs.toFixed(1)} ms per token, computing ${row.computeMs.toFixed(1)}, read ${row.readMsPerToken.toFixed(1)}, ` +
+  `waited ${row.waitedMsPerToken.toFixed(1)}`
