@@ -33,20 +33,54 @@ export function f16HighRaw(h: v128, bits: v128): v128 {
   return v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(h), 13), bits)
 }
 
+// What f16Low and f16High need in every lane; a loop makes it before it starts.
+
+/** Of an f16's bits, moved to where the upper half of an f32 has them: all but copies of the sign. */
+export const F16_KEPT: i16 = -0x7001 // 0x8fff
+/** What its exponent lacks there. */
+export const F16_LACKS: i16 = 0x3800 // 112 << 7
+/** The bits of -2^-14, the least normal f16. */
+export const F16_LEAST: u32 = 0xb8800000
+
 /** The first four of eight f16 as f32. */
-export function f16Low(h: v128): v128 {
-  return f32x4.mul(f16LowRaw(h, i32x4.splat(HALF_BITS)), f32x4.splat(HALF_EXPONENT))
+export function f16Low(
+  h: v128,
+  kept: v128 = i16x8.splat(F16_KEPT),
+  lacks: v128 = i16x8.splat(F16_LACKS),
+  least: v128 = i32x4.splat(F16_LEAST),
+): v128 {
+  const upper = i16x8.add(v128.and(i16x8.shr_s(h, 3), kept), lacks)
+  return withSubnormals(v128.shuffle<i16>(i16x8.shl(h, 13), upper, 0, 8, 1, 9, 2, 10, 3, 11), least)
 }
 
 /** The last four of eight f16 as f32. */
-export function f16High(h: v128): v128 {
-  return f32x4.mul(f16HighRaw(h, i32x4.splat(HALF_BITS)), f32x4.splat(HALF_EXPONENT))
+export function f16High(
+  h: v128,
+  kept: v128 = i16x8.splat(F16_KEPT),
+  lacks: v128 = i16x8.splat(F16_LACKS),
+  least: v128 = i32x4.splat(F16_LEAST),
+): v128 {
+  const upper = i16x8.add(v128.and(i16x8.shr_s(h, 3), kept), lacks)
+  return withSubnormals(v128.shuffle<i16>(i16x8.shl(h, 13), upper, 4, 12, 5, 13, 6, 14, 7, 15), least)
+}
+
+/**
+ * Corrects what were subnormal f16: v reads their zero exponent as 2^-15 and an implicit 1. Right is 2 · v - 2^-14, which is less
+ * than v; for others what is subtracted is at most v, so that v is the lesser. Scales of small weights are subnormal: as a
+ * subnormal f32, times 2^112, each would take some processors longer than a block.
+ */
+function withSubnormals(v: v128, least: v128): v128 {
+  const twice = f32x4.add(v, v)
+  return i32x4.min_u(v, f32x4.sub(twice, v128.and(twice, least)))
 }
 
 /** One f16 as f32. */
 export function f16At(p: usize): f32 {
-  const h = <u32>(<i32>load<i16>(p))
-  return reinterpret<f32>((h << 13) & HALF_BITS) * HALF_EXPONENT
+  const bits = (((<u32>(<i32>load<i16>(p))) << 13) & HALF_BITS) + ((<u32>F16_LACKS) << 16)
+  const v = reinterpret<f32>(bits)
+  const twice = v + v
+  const less = twice - reinterpret<f32>(reinterpret<u32>(twice) & F16_LEAST)
+  return reinterpret<f32>(min(bits, reinterpret<u32>(less)))
 }
 
 /**

@@ -11,6 +11,9 @@
 
 import { Activations } from './activations'
 import {
+  F16_KEPT,
+  F16_LACKS,
+  F16_LEAST,
   addScaled,
   dotBytes,
   f16At,
@@ -31,6 +34,9 @@ export const Q4_K_BYTES: usize = 1184
 export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize): void {
   const blocks = a.cols >> 5
   const nibbles = relaxed ? i8x16.splat(15) : i16x8.splat(15)
+  const kept = i16x8.splat(F16_KEPT)
+  const lacks = i16x8.splat(F16_LACKS)
+  const least = i32x4.splat(F16_LEAST)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -52,8 +58,8 @@ export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize)
       }
       x += HALF_X
       const xs = v128.load32_splat(scale)
-      f0 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s0)), xs), f16Low(d), f0)
-      f1 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s1)), xs), f16High(d), f1)
+      f0 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s0)), xs), f16Low(d, kept, lacks, least), f0)
+      f1 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s1)), xs), f16High(d, kept, lacks, least), f1)
       scale += 4
       start += 4
     }
@@ -67,6 +73,9 @@ export function dotQ4_0(weights: usize, groups: i32, a: Activations, out: usize)
 export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize): void {
   const supers = a.cols >> 8
   const nibbles = relaxed ? i8x16.splat(15) : i16x8.splat(15)
+  const kept = i16x8.splat(F16_KEPT)
+  const lacks = i16x8.splat(F16_LACKS)
+  const least = i32x4.splat(F16_LEAST)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -105,8 +114,14 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
         scale += 4
         sum += 4
       }
-      f0 = f32x4.sub(madd(f16Low(d), g0, f0), f32x4.mul(f16Low(dmin), m0))
-      f1 = f32x4.sub(madd(f16High(d), g1, f1), f32x4.mul(f16High(dmin), m1))
+      f0 = f32x4.sub(
+        madd(f16Low(d, kept, lacks, least), g0, f0),
+        f32x4.mul(f16Low(dmin, kept, lacks, least), m0),
+      )
+      f1 = f32x4.sub(
+        madd(f16High(d, kept, lacks, least), g1, f1),
+        f32x4.mul(f16High(dmin, kept, lacks, least), m1),
+      )
     }
     v128.store(out, f0)
     v128.store(out, f1, 16)
@@ -120,6 +135,9 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
  */
 export function fourQ4_0(weights: usize, a: Activations, out: usize): void {
   const nibbles = i8x16.splat(15)
+  const kept = i16x8.splat(F16_KEPT)
+  const lacks = i16x8.splat(F16_LACKS)
+  const least = i32x4.splat(F16_LEAST)
   const stride = <usize>a.cols
   const next = (stride >> 5) << 2
   let p = weights
@@ -168,8 +186,8 @@ export function fourQ4_0(weights: usize, a: Activations, out: usize): void {
       x += 4
     }
     x += 16
-    const d0 = f16Low(d)
-    const d1 = f16High(d)
+    const d0 = f16Low(d, kept, lacks, least)
+    const d1 = f16High(d, kept, lacks, least)
     addBlock(out, a0, a1, d0, d1, v128.load32_splat(scale))
     addBlock(out + 32, a2, a3, d0, d1, v128.load32_splat(scale + next))
     addBlock(out + 64, a4, a5, d0, d1, v128.load32_splat(scale + next * 2))
@@ -253,12 +271,16 @@ export function fourQ4_K(weights: usize, a: Activations, out: usize, room: usize
       scale += 4
       sum += 4
     }
+    const d0 = f16Low(d)
+    const d1 = f16High(d)
+    const m0 = f16Low(dmin)
+    const m1 = f16High(dmin)
     let to = out
     for (let from = room, end = room + 256; from < end; from += 64) {
-      const f0 = madd(f16Low(d), v128.load(from), v128.load(to))
-      const f1 = madd(f16High(d), v128.load(from, 16), v128.load(to, 16))
-      v128.store(to, f32x4.sub(f0, f32x4.mul(f16Low(dmin), v128.load(from, 32))))
-      v128.store(to, f32x4.sub(f1, f32x4.mul(f16High(dmin), v128.load(from, 48))), 16)
+      const f0 = madd(d0, v128.load(from), v128.load(to))
+      const f1 = madd(d1, v128.load(from, 16), v128.load(to, 16))
+      v128.store(to, f32x4.sub(f0, f32x4.mul(m0, v128.load(from, 32))))
+      v128.store(to, f32x4.sub(f1, f32x4.mul(m1, v128.load(from, 48))), 16)
       to += 32
     }
   }

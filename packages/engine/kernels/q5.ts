@@ -13,6 +13,9 @@
 
 import { Activations } from './activations'
 import {
+  F16_KEPT,
+  F16_LACKS,
+  F16_LEAST,
   bytesTimesShorts,
   f16At,
   f16High,
@@ -32,6 +35,9 @@ export const Q5_K_BYTES: usize = 1440
 export function dotQ5_0(weights: usize, groups: i32, a: Activations, out: usize): void {
   const blocks = a.cols >> 5
   const five = i8x16.splat(31)
+  const kept = i16x8.splat(F16_KEPT)
+  const lacks = i16x8.splat(F16_LACKS)
+  const least = i32x4.splat(F16_LEAST)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -45,8 +51,8 @@ export function dotQ5_0(weights: usize, groups: i32, a: Activations, out: usize)
       const s0 = lastFour(firstFour(sixteens, p + 16, x, five), p + 16, x, five)
       const s1 = lastFour(firstFour(sixteens, p + 32, x, five), p + 32, x, five)
       const xs = v128.load32_splat(scale)
-      f0 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s0)), xs), f16Low(d), f0)
-      f1 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s1)), xs), f16High(d), f1)
+      f0 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s0)), xs), f16Low(d, kept, lacks, least), f0)
+      f1 = madd(f32x4.mul(f32x4.convert_i32x4_s(total(s1)), xs), f16High(d, kept, lacks, least), f1)
       p += Q5_0_BYTES
       x += BLOCK_X
       scale += 4
@@ -62,6 +68,9 @@ export function dotQ5_0(weights: usize, groups: i32, a: Activations, out: usize)
 export function dotQ5_K(weights: usize, groups: i32, a: Activations, out: usize): void {
   const supers = a.cols >> 8
   const five = i8x16.splat(31)
+  const kept = i16x8.splat(F16_KEPT)
+  const lacks = i16x8.splat(F16_LACKS)
+  const least = i32x4.splat(F16_LEAST)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -98,8 +107,14 @@ export function dotQ5_K(weights: usize, groups: i32, a: Activations, out: usize)
         scale += 4
         sum += 4
       }
-      f0 = f32x4.sub(madd(f16Low(d), g0, f0), f32x4.mul(f16Low(dmin), m0))
-      f1 = f32x4.sub(madd(f16High(d), g1, f1), f32x4.mul(f16High(dmin), m1))
+      f0 = f32x4.sub(
+        madd(f16Low(d, kept, lacks, least), g0, f0),
+        f32x4.mul(f16Low(dmin, kept, lacks, least), m0),
+      )
+      f1 = f32x4.sub(
+        madd(f16High(d, kept, lacks, least), g1, f1),
+        f32x4.mul(f16High(dmin, kept, lacks, least), m1),
+      )
     }
     v128.store(out, f0)
     v128.store(out, f1, 16)

@@ -9,6 +9,9 @@
 
 import { Activations } from './activations'
 import {
+  F16_KEPT,
+  F16_LACKS,
+  F16_LEAST,
   addScaled,
   bytesTimesShorts,
   dotBytes,
@@ -28,6 +31,9 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
   if (!relaxed) return dotShorts(weights, groups, a, out)
   const supers = a.cols >> 8
   const six = i8x16.splat(63)
+  const kept = i16x8.splat(F16_KEPT)
+  const lacks = i16x8.splat(F16_LACKS)
+  const least = i32x4.splat(F16_LEAST)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -60,8 +66,8 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
         scales += 8
         scale += (h & 1) << 2
       }
-      f0 = madd(f16Low(d), g0, f0)
-      f1 = madd(f16High(d), g1, f1)
+      f0 = madd(f16Low(d, kept, lacks, least), g0, f0)
+      f1 = madd(f16High(d, kept, lacks, least), g1, f1)
     }
     v128.store(out, f0)
     v128.store(out, f1, 16)
@@ -176,9 +182,11 @@ export function fourQ6_K(weights: usize, a: Activations, out: usize, room: usize
       scales += 8
       scale += (h & 1) << 2
     }
+    const d0 = f16Low(d)
+    const d1 = f16High(d)
     for (let i: usize = 0; i < 128; i += 32) {
-      v128.store(out + i, madd(f16Low(d), v128.load(room + i), v128.load(out + i)))
-      v128.store(out + i, madd(f16High(d), v128.load(room + i, 16), v128.load(out + i, 16)), 16)
+      v128.store(out + i, madd(d0, v128.load(room + i), v128.load(out + i)))
+      v128.store(out + i, madd(d1, v128.load(room + i, 16), v128.load(out + i, 16)), 16)
     }
   }
 }
@@ -186,6 +194,9 @@ export function fourQ6_K(weights: usize, a: Activations, out: usize, room: usize
 /** The same without relaxed instructions: x takes twice the registers, so only four rows go at a time. */
 function dotShorts(weights: usize, groups: i32, a: Activations, out: usize): void {
   const supers = a.cols >> 8
+  const kept = i16x8.splat(F16_KEPT)
+  const lacks = i16x8.splat(F16_LACKS)
+  const least = i32x4.splat(F16_LEAST)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -195,8 +206,8 @@ function dotShorts(weights: usize, groups: i32, a: Activations, out: usize): voi
     let half = a.halves
     for (let s = 0; s < supers; s++) {
       const d = v128.load(p)
-      f0 = madd(f16Low(d), fourRows(p + 144, p + 16, x, half, scale), f0)
-      f1 = madd(f16High(d), fourRows(p + 160, p + 20, x, half, scale), f1)
+      f0 = madd(f16Low(d, kept, lacks, least), fourRows(p + 144, p + 16, x, half, scale), f0)
+      f1 = madd(f16High(d, kept, lacks, least), fourRows(p + 160, p + 20, x, half, scale), f1)
       p += Q6_K_BYTES
       x += HALF_X * 16
       half += 64

@@ -7,13 +7,16 @@
 // the odd bytes of a lane, widened by shifts, times (x0, x2) and (x1, x3). Exact, and as fast as memory.
 
 import { Activations } from './activations'
-import { f16At, f16High, f16Low, madd } from './lanes'
+import { F16_KEPT, F16_LACKS, F16_LEAST, f16At, f16High, f16Low, madd } from './lanes'
 
 export const Q8_0_BYTES: usize = 272
 
 /** out (groups · 8) = W · x */
 export function dotQ8_0(weights: usize, groups: i32, a: Activations, out: usize): void {
   const blocks = a.cols >> 5
+  const kept = i16x8.splat(F16_KEPT)
+  const lacks = i16x8.splat(F16_LACKS)
+  const least = i32x4.splat(F16_LEAST)
   let p = weights
   for (let g = 0; g < groups; g++) {
     let f0 = f32x4.splat(0)
@@ -42,8 +45,8 @@ export function dotQ8_0(weights: usize, groups: i32, a: Activations, out: usize)
       const xs = v128.load32_splat(scale)
       const s0 = i32x4.add(i32x4.shr_s(even0, 8), odd0)
       const s1 = i32x4.add(i32x4.shr_s(even1, 8), odd1)
-      f0 = madd(f32x4.mul(f32x4.convert_i32x4_s(s0), xs), f16Low(d), f0)
-      f1 = madd(f32x4.mul(f32x4.convert_i32x4_s(s1), xs), f16High(d), f1)
+      f0 = madd(f32x4.mul(f32x4.convert_i32x4_s(s0), xs), f16Low(d, kept, lacks, least), f0)
+      f1 = madd(f32x4.mul(f32x4.convert_i32x4_s(s1), xs), f16High(d, kept, lacks, least), f1)
       scale += 4
     }
     v128.store(out, f0)

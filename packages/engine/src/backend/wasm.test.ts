@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { halfToFloat } from '../half.ts'
 import { createNodeHost } from '../node/wasm-host.ts'
 import { xxh32 } from '../store/checksum.ts'
 import { randomBlocks, randomNumbers } from '../testing/random-blocks.ts'
@@ -41,6 +42,45 @@ describe.each(arithmetics)('a few tokens at once, %s', (arithmetic) => {
       backend.close()
     },
   )
+})
+
+test.each(arithmetics)('a scale may be any f16, subnormal ones too, %s', async (arithmetic) => {
+  const backend = await createWasmBackend(host, { threads: 1, arithmetic })
+  const { rowGroup, groupBytes, packGroup } = backend.packing
+  const [type, cols, blockBytes] = ['Q8_0', 32, 34] as const
+  // 0, -0, the least ones, … 65,504, -65,504
+  const rows = 2 * 0x7c00
+  const bits = (row: number) => (row & 1 ? 0x8000 : 0) | (row >> 1)
+  const size = groupBytes(type, cols)
+  const region = backend.region((rows / rowGroup) * size)
+  const group = new DataView(new ArrayBuffer(rowGroup * blockBytes))
+  for (let row = 0; row < rows; row++) {
+    const lane = row % rowGroup
+    group.setUint16(lane * blockBytes, bits(row), true)
+    group.setInt8(lane * blockBytes + 2, 1)
+    if (lane < rowGroup - 1) continue
+    const at = ((row - lane) / rowGroup) * size
+    const packed = region.bytes().subarray(at, at + size)
+    packGroup(type, cols, rowGroup, new Uint8Array(group.buffer), packed)
+  }
+  const w = backend.matrix(region, 0, type, rows, cols)
+  const [x, out, embedded] = [backend.scratch(cols), backend.scratch(rows), backend.scratch(cols)]
+  x.values().set([1])
+  backend.matmul([{ out, w }], x, 1)
+  const wrong = Array.from(out.values(), (value, row) => ({
+    row,
+    value,
+    scale: halfToFloat(bits(row)),
+  })).filter(
+    // 1 becomes an integer times its scale, which is rounded
+    ({ value, scale }) => !(Math.abs(value - scale) <= 1e-6 * Math.abs(scale)),
+  )
+  expect(wrong).toEqual([])
+  for (const row of [0, 2, 3, 2046, 2047, 2048, 2049, rows - 1]) {
+    backend.embed(embedded, w, [row])
+    expect(embedded.values()[0]).toBeCloseTo(halfToFloat(bits(row)), 24)
+  }
+  backend.close()
 })
 
 describe('threads', () => {
