@@ -21,13 +21,14 @@ export interface EndlessRoom {
   /** What every ring must say: the answer before any trouble. */
   readonly expected: string
   /** Who holds what part: the head, its follower in the ring, and the third. */
-  places(): Promise<{ head: Page; follower: Page; third: Page }>
+  places(): Promise<Places>
   /** What was thrown past the pages since the last call. */
   thrown(): string[]
   close(): Promise<void>
 }
 
-export async function openEndlessRoom(): Promise<EndlessRoom> {
+/** @param dtype f16 rounds hidden states where they change devices, which is elsewhere in another plan */
+export async function openEndlessRoom(dtype: 'f16' | 'f32' = 'f16'): Promise<EndlessRoom> {
   const folder = await mkdtemp(path.join(tmpdir(), 'hearth-endless-'))
   const model = path.join(folder, 'endless.gguf')
   await writeFile(model, tinyModel({ nLayers: 6, contextLength: 4096, seed: 3 }))
@@ -36,7 +37,7 @@ export async function openEndlessRoom(): Promise<EndlessRoom> {
     devices: 3,
     model,
     split: 'even',
-    dtype: 'f16',
+    dtype,
     threads: 1,
     sharesMeasurements: true,
     log: (line) => void pageErrors.push(line),
@@ -46,22 +47,13 @@ export async function openEndlessRoom(): Promise<EndlessRoom> {
   const expected = await short(alice, 'judge-of-all')
   pageErrors.length = 0
 
-  async function places(): Promise<{ head: Page; follower: Page; third: Page }> {
-    const states = await Promise.all(cluster.pages.map((_, i) => cluster.state(i)))
-    const { plan } = states[0]!.room!.numbered!
-    const others = plan.windows.map(({ device }) => device).filter((device) => device !== plan.head)
-    const pageOf = (device: string | undefined) =>
-      cluster.pages[states.findIndex((state) => state.device === device)]!
-    return { head: pageOf(plan.head), follower: pageOf(others[0]), third: pageOf(others[1]) }
-  }
-
   return {
     cluster,
     alice,
     bob,
     charlie,
     expected,
-    places,
+    places: () => placesIn(cluster.pages),
     thrown: () => pageErrors.splice(0),
     async close() {
       await cluster.close()
@@ -70,7 +62,25 @@ export async function openEndlessRoom(): Promise<EndlessRoom> {
   }
 }
 
-type Heard = { text: string; tokens: number; ahead: number | null; end: string | null }
+type Places = { head: Page; follower: Page; third: Page }
+
+/** Who of a ring's three pages holds what part. */
+export async function placesIn(pages: readonly Page[]): Promise<Places> {
+  const states = await Promise.all(pages.map(stateOf))
+  const { plan } = states[0]!.room!.numbered!
+  const others = plan.windows.map(({ device }) => device).filter((device) => device !== plan.head)
+  const pageOf = (device: string | undefined) => pages[states.findIndex((state) => state.device === device)]!
+  return { head: pageOf(plan.head), follower: pageOf(others[0]), third: pageOf(others[1]) }
+}
+
+type Heard = {
+  text: string
+  tokens: number
+  ahead: number | null
+  /** What it waited for, in words. */
+  pauses: string[]
+  end: string | null
+}
 
 declare global {
   interface Window {
@@ -83,7 +93,7 @@ declare global {
 export async function begin(page: Page, chat: string, maxTokens = 4000): Promise<void> {
   await page.evaluate(
     ([chat, maxTokens]) => {
-      const heard: Heard = { text: '', tokens: 0, ahead: null, end: null }
+      const heard: Heard = { text: '', tokens: 0, ahead: null, pauses: [], end: null }
       const stop = new AbortController()
       ;(window.heard ??= {})[chat] = heard
       ;(window.stops ??= {})[chat] = stop
@@ -96,6 +106,7 @@ export async function begin(page: Page, chat: string, maxTokens = 4000): Promise
             heard.text += event.text
             heard.tokens++
           }
+          if (event.type === 'paused') heard.pauses.push(event.message)
           if (event.type === 'done') heard.end = event.stats.stop
         }
       }
@@ -110,8 +121,8 @@ export const heard = (page: Page, chat: string): Promise<Heard> =>
 export const stop = (page: Page, chat: string): Promise<void> =>
   page.evaluate((id) => window.stops[id]!.abort(), chat)
 
-export async function inTheMiddle(page: Page, chat: string): Promise<void> {
-  await begin(page, chat)
+export async function inTheMiddle(page: Page, chat: string, maxTokens?: number): Promise<void> {
+  await begin(page, chat, maxTokens)
   await expect.poll(async () => (await heard(page, chat)).tokens, { timeout: 15_000 }).toBeGreaterThan(20)
 }
 

@@ -10,6 +10,7 @@ import {
   endOf,
   endless,
   heard,
+  inTheMiddle,
   openEndlessRoom,
   readinessBecomes,
   ready,
@@ -80,12 +81,16 @@ test('models that come and go leave no memory behind', async () => {
   for (const bytes of heldBytes) expect(bytes).toBe(heldBytes[0])
 })
 
-test('too little memory is said with the numbers, and more memory makes a plan again', async () => {
+test('too little memory ends an answer, is said with the numbers, and more memory makes a plan again', async () => {
+  await room.cluster.choose(endless)
+  await inTheMiddle(room.bob, 'no-memory')
   const budgetBytes = (await stateOf(room.charlie)).memoryBudgetBytes
   await room.charlie.evaluate(() => window.hearth.setMemoryBudget(1_000_000))
   expect(await readinessBecomes(room.alice, 'no-plan', 15_000)).toMatch(
     /takes at least [\d.]+ MB and it offers 1\.0 MB/,
   )
+  expect(await endOf(room.bob, 'no-memory', 5000)).toMatch(/^device-left: .*shared out anew/)
+  expect((await heard(room.bob, 'no-memory')).text.startsWith(room.expected)).toBe(true)
   await room.charlie.evaluate((bytes) => window.hearth.setMemoryBudget(bytes), budgetBytes)
   await ready(...room.cluster.pages)
 })

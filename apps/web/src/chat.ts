@@ -53,8 +53,10 @@ export function createChat(cluster: Cluster, options: ChatOptions, storage: Stor
         seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
       }
       const plan = cluster.state().room?.numbered?.number
+      let isOfOnePlan = true
       for await (const event of cluster.generate(chat, messages, sampling, controller.signal)) {
-        if (event.type === 'done' && plan !== undefined)
+        if (event.type === 'paused') isOfOnePlan = false
+        if (event.type === 'done' && plan !== undefined && isOfOnePlan)
           setRecord((before) => recordAfter(before, plan, event.stats))
         if (isStillThere()) setConversation('turns', index, (turn) => turnAfter(turn, event))
       }

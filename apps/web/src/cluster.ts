@@ -10,7 +10,7 @@ import type { Overrides } from './overrides.ts'
 import type { RememberedRoom } from './remembered-room.ts'
 
 export type {
-  ChatEvent,
+  AnswerEvent,
   ChatMessage,
   Cluster,
   ClusterState,

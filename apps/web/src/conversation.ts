@@ -3,12 +3,14 @@
  *
  * @module
  */
-import type { ChatEvent, ChatMessage, GenerateStats } from './cluster.ts'
+import type { AnswerEvent, ChatMessage, GenerateStats } from './cluster.ts'
 
 export type AnswerStatus =
   /** `ahead` answers come first; null until the head has said so. */
   | { is: 'queued'; ahead: number | null }
   | { is: 'streaming' }
+  /** It goes on when the ring is whole again; why, in words. */
+  | { is: 'paused'; message: string }
   | { is: 'done'; stats: GenerateStats }
   /** Stopped by the person, or by a reload, before the head could say how long it took. */
   | { is: 'stopped' }
@@ -23,7 +25,7 @@ export type Conversation = {
 }
 
 export const isRunning = (turn: Turn | undefined): boolean =>
-  turn?.status.is === 'queued' || turn?.status.is === 'streaming'
+  turn !== undefined && ['queued', 'streaming', 'paused'].includes(turn.status.is)
 
 /** 96 random bits as hex: fits the protocol's ids, and needs no secure context as randomUUID does. */
 export function newConversation(): Conversation {
@@ -47,13 +49,18 @@ export function messagesFor(turns: readonly Turn[], question: string): ChatMessa
 }
 
 /** The turn after one event of its answer. */
-export function turnAfter(turn: Turn, event: ChatEvent): Turn {
+export function turnAfter(turn: Turn, event: AnswerEvent): Turn {
   switch (event.type) {
     case 'queued':
       // The head says 0 when it begins; text that is already there keeps its status.
-      return turn.answer === '' ? { ...turn, status: { is: 'queued', ahead: event.ahead } } : turn
+      return {
+        ...turn,
+        status: turn.answer === '' ? { is: 'queued', ahead: event.ahead } : { is: 'streaming' },
+      }
     case 'token':
       return { ...turn, answer: turn.answer + event.text, status: { is: 'streaming' } }
+    case 'paused':
+      return { ...turn, status: { is: 'paused', message: event.message } }
     case 'done':
       return { ...turn, status: { is: 'done', stats: event.stats } }
     case 'chat-failed':
@@ -91,6 +98,7 @@ function isTurn(value: unknown): value is Turn {
     case 'streaming':
     case 'stopped':
       return true
+    case 'paused':
     case 'failed':
       return typeof turn.status.message === 'string'
     case 'done': {

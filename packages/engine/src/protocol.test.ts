@@ -95,6 +95,15 @@ const families = [
     parse: parseControlMessage,
     messages: [
       { type: 'generate', chat, messages: [{ role: 'user', content: 'Hello' }], options },
+      {
+        type: 'generate',
+        chat,
+        messages: [{ role: 'user', content: 'Hello' }],
+        options,
+        begun: { prompt: [1, 2], said: [3] },
+      },
+      { type: 'begun', chat, prompt: [1, 2] },
+      { type: 'token', chat, text: ' word', id: 3 },
       { type: 'done', chat, stats },
       { type: 'session-failed', session: 3, code: 'kv-lost', message: 'It is gone.' },
       { type: 'pong', sentAtMs: 12.25 },

@@ -16,7 +16,7 @@ import * as v from 'valibot'
 import { errorCodes } from './errors.ts'
 
 /** Bump on any change that a device built yesterday could not read. Checked in `join` and `hello`. */
-export const protocolVersion = 6
+export const protocolVersion = 7
 
 /** Longest JSON text taken from the network: a chat of a model's whole context fits, a flood does not. */
 export const maxMessageChars = 1_048_576
@@ -27,6 +27,8 @@ export const maxNameChars = 64
 /** One control message is one data-channel message, and Chromium and Firefox take no more (RFC 8841 §6). */
 export const maxControlBytes = 262_144
 const maxLayers = 1024
+/** Of one answer's tokens or its prompt's in one message: as many fit {@link maxControlBytes}. */
+const maxTokenIds = 32_768
 
 const Id = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{8,64}$/))
 const DeviceIdSchema = v.pipe(
@@ -290,6 +292,15 @@ const ChatId = Id
 /** One conversation's KV cache on every device; chosen by the head. */
 const SessionId = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))
 
+const TokenIds = v.pipe(v.array(v.pipe(Count, v.maxValue(0xffff_ffff))), v.maxLength(maxTokenIds))
+/** How far an answer came before the ring broke. */
+const BegunSchema = v.object({
+  /** The conversation as the first head encoded it; encoding it again need not give the same tokens. */
+  prompt: TokenIds,
+  said: TokenIds,
+})
+export type Begun = v.InferOutput<typeof BegunSchema>
+
 /** From the device that asks to the head. */
 const ChatRequestSchemas = [
   v.object({
@@ -297,6 +308,8 @@ const ChatRequestSchemas = [
     chat: ChatId,
     messages: v.pipe(v.array(ChatMessageSchema), v.minLength(1), v.maxLength(10_000)),
     options: GenerateOptionsSchema,
+    /** The answer goes on behind this, with the words that it would have had. */
+    begun: v.optional(BegunSchema),
   }),
   v.object({ type: v.literal('abort'), chat: ChatId }),
 ] as const
@@ -305,7 +318,16 @@ const ChatRequestSchemas = [
 const ChatEventSchemas = [
   /** `ahead` answers come first; sent again whenever that number changes, and with 0 when this one begins. */
   v.object({ type: v.literal('queued'), chat: ChatId, ahead: Count }),
-  v.object({ type: v.literal('token'), chat: ChatId, text: v.pipe(v.string(), v.maxLength(65_536)) }),
+  /** Before the first token. */
+  v.object({ type: v.literal('begun'), chat: ChatId, prompt: TokenIds }),
+  v.object({
+    type: v.literal('token'),
+    chat: ChatId,
+    /** What the token completes; nothing while a character is not whole. */
+    text: v.pipe(v.string(), v.maxLength(65_536)),
+    /** None where the text is what was left of the last one. */
+    id: v.optional(Count),
+  }),
   v.object({ type: v.literal('done'), chat: ChatId, stats: GenerateStatsSchema }),
   v.object({ type: v.literal('chat-failed'), chat: ChatId, code: v.picklist(errorCodes), message: Sentence }),
 ] as const

@@ -33,6 +33,7 @@ export function Message(props: { turn: Turn; onRegenerate: (() => void) | null }
             <Match when={status().is === 'queued'}>
               <p class="muted pending">{queueInWords(status())}</p>
             </Match>
+            <Match when={pauseOf(status())}>{(sentence) => <p class="muted pending">{sentence()}</p>}</Match>
             <Match when={failureOf(status())}>
               {(sentence) => (
                 <Problem
@@ -110,6 +111,7 @@ function dataState(turn: Turn): 'streaming' | 'done' | 'failed' {
 }
 
 const statsOf = (status: Turn['status']) => (status.is === 'done' ? status.stats : null)
+const pauseOf = (status: Turn['status']) => (status.is === 'paused' ? status.message : null)
 const failureOf = (status: Turn['status']) => (status.is === 'failed' ? status.message : null)
 
 function queueInWords(status: Turn['status']): string {

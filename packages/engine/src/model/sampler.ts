@@ -17,10 +17,14 @@ export type SamplerOptions = {
 
 export type Sampler = (logits: Logits) => number
 
-/** @returns a function that picks a token by the logits it is shown, which may become probabilities */
-export function createSampler({ temperature, topP, seed }: SamplerOptions): Sampler {
+/**
+ * @param drawn tokens of the sequence that were picked already; one number is drawn for each
+ * @returns a function that picks a token by the logits it is shown, which may become probabilities
+ */
+export function createSampler({ temperature, topP, seed }: SamplerOptions, drawn = 0): Sampler {
   if (temperature === 0) return (logits) => logits.argmax()
   const random = createPrng(seed)
+  for (let i = 0; i < drawn; i++) random()
   return (logits) => {
     logits.softmax(temperature)
     if (topP === 1) return drawFromAll(logits, random())

@@ -4,11 +4,11 @@
  * @module
  */
 import { EngineError } from '../errors.ts'
-import type { ChatEvent } from '../protocol.ts'
+import type { AnswerEvent } from '../worker/messages.ts'
 
-type Answer = { events: ChatEvent[]; wake(): void }
+type Answer = { events: AnswerEvent[]; wake(): void }
 
-async function* follow(answer: Answer): AsyncIterable<ChatEvent> {
+async function* follow(answer: Answer): AsyncIterable<AnswerEvent> {
   for (;;) {
     const event = answer.events.shift()
     if (event === undefined) await new Promise<void>((resolve) => (answer.wake = resolve))
@@ -23,7 +23,7 @@ async function* follow(answer: Answer): AsyncIterable<ChatEvent> {
 export function createAnswers() {
   const open = new Map<string, Answer>()
 
-  function receive(event: ChatEvent): void {
+  function receive(event: AnswerEvent): void {
     const answer = open.get(event.chat)
     answer?.events.push(event)
     if (event.type === 'done' || event.type === 'chat-failed') open.delete(event.chat)
@@ -33,7 +33,7 @@ export function createAnswers() {
   return {
     receive,
     /** Listens from now on; ends after 'done'. @throws EngineError what 'chat-failed' says */
-    open(chat: string): AsyncIterable<ChatEvent> {
+    open(chat: string): AsyncIterable<AnswerEvent> {
       const answer: Answer = { events: [], wake: () => {} }
       open.set(chat, answer)
       return follow(answer)

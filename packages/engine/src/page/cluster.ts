@@ -6,7 +6,8 @@
  */
 import type { BytesByType, DeviceId, GpuProfile, PlanRequest, Slowdown } from '@hearth/halda'
 import type { EngineError, ErrorCode } from '../errors.ts'
-import type { ChatEvent, ChatMessage, GenerateOptions, RoomView } from '../protocol.ts'
+import type { ChatMessage, GenerateOptions, RoomView } from '../protocol.ts'
+import type { AnswerEvent } from '../worker/messages.ts'
 
 /** A browser feature that is not there, and what that means for the person. */
 export type MissingFeature = {
@@ -163,16 +164,17 @@ export interface Cluster {
    */
   choose(source: string, request?: PlanRequest): Promise<void>
   /**
-   * Asks the room's head for an answer. The iterable ends after 'done'.
+   * Asks the room's head for an answer. The iterable ends after 'done'. When a device leaves meanwhile, the answer goes on
+   * with the next plan, behind the tokens that are out.
    *
-   * @throws EngineError 'not-ready' | 'device-left' | 'link-lost' | 'context-full' …
+   * @throws EngineError 'aborted' when it is stopped while it waits for a ring; 'not-ready' | 'device-left' | 'link-lost' | 'context-full' …
    */
   generate(
     chat: string,
     messages: ChatMessage[],
     options: GenerateOptions,
     signal?: AbortSignal,
-  ): AsyncIterable<ChatEvent>
+  ): AsyncIterable<AnswerEvent>
   rename(name: string): void
   setMemoryBudget(bytes: number): void
   /** @param bytes 0 switches it off */

@@ -6,8 +6,8 @@
  */
 import type { DeviceId, DeviceProfile } from '@hearth/halda'
 import { EngineError, toEngineError } from '../errors.ts'
-import type { ChatEvent, DeviceStatus } from '../protocol.ts'
-import type { EngineEvent, EngineReport } from '../worker/messages.ts'
+import type { DeviceStatus } from '../protocol.ts'
+import type { AnswerEvent, EngineEvent, EngineReport } from '../worker/messages.ts'
 import { createAnswers } from './answers.ts'
 import type { Cluster, ClusterState, CreateClusterOptions } from './cluster.ts'
 import { watchConditions } from './conditions.ts'
@@ -197,7 +197,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
 
   async function* generate(
     ...[chat, messages, generateOptions, signal]: Parameters<Cluster['generate']>
-  ): AsyncIterable<ChatEvent> {
+  ): AsyncIterable<AnswerEvent> {
     const worker = needEngine()
     const abort = () => worker.send({ type: 'ask', request: { type: 'abort', chat } })
     signal?.addEventListener('abort', abort)

@@ -5,21 +5,26 @@
  */
 import { EngineError } from '../errors.ts'
 import { createSampler } from '../model/sampler.ts'
-import type { ChatMessage, GenerateOptions, GenerateStats } from '../protocol.ts'
+import type { Begun, ChatMessage, GenerateOptions, GenerateStats } from '../protocol.ts'
 import { generate, reusablePrefix, type StopReason } from '../ring/generate.ts'
 import type { Volleys } from '../ring/volleys.ts'
 import type { Session } from './conversations.ts'
 import type { Speech } from './speech.ts'
 
 export interface Answer {
+  /** The conversation as tokens, as the answer found it. */
+  readonly prompt: readonly number[]
   /**
    * Runs the conversation as far as the session does not hold it, and says the rest of the answer.
    *
    * @throws EngineError what a pass round the ring throws; what is said stays said, and the next call goes on behind it
    */
-  speak(session: Session, signal: AbortSignal, say: (text: string) => void): Promise<StopReason>
+  speak(session: Session, signal: AbortSignal, say: Say): Promise<StopReason>
   stats(askedAtMs: number, stop: StopReason): GenerateStats
 }
+
+/** @param token what completes the text; none for what was left at the end */
+export type Say = (text: string, token?: number) => void
 
 export type AnswerOptions = {
   volleys: Volleys
@@ -29,12 +34,22 @@ export type AnswerOptions = {
   options: GenerateOptions
   /** Tokens that the conversation's session holds as the answer begins. */
   cached: readonly number[]
+  /** What is out already, where another ring began the answer. */
+  begun?: Begun | undefined
 }
 
-/** @throws EngineError 'context-full' when the conversation leaves no room for an answer */
+/**
+ * @throws EngineError 'context-full' when the conversation leaves no room for an answer; 'malformed' when it was begun
+ *   with tokens that the model does not have
+ */
 export function createAnswer({ volleys, speech, contextLength, ...asked }: AnswerOptions): Answer {
-  const { messages, options, cached } = asked
-  const prompt = speech.encodeChat(messages, cached)
+  const { messages, options, cached, begun } = asked
+  const prompt = begun?.prompt ?? speech.encodeChat(messages, cached)
+  /** Tokens that are out. */
+  const said = [...(begun?.said ?? [])]
+  const saidBefore = said.length
+  if ([...prompt, ...said].some((token) => token >= speech.vocabSize))
+    throw new EngineError('malformed', 'This answer was begun by another model. Ask again.')
   if (prompt.length >= contextLength) {
     throw new EngineError(
       'context-full',
@@ -42,15 +57,19 @@ export function createAnswer({ volleys, speech, contextLength, ...asked }: Answe
     )
   }
   const cachedTokens = reusablePrefix(prompt, cached)
-  const sample = createSampler(options)
+  const sample = createSampler(options, saidBefore)
   const decoder = speech.createDecoder()
-  /** Tokens that are out. */
-  const said: number[] = []
+  for (const token of said) decoder.push(token)
   let firstAtMs = 0
   let lastAtMs = 0
 
+  /** The answer may have been interrupted between its last token and its end. */
+  const isFull = () => said.length >= options.maxTokens || prompt.length + said.length > contextLength
+
   return {
+    prompt,
     async speak(session, signal, say) {
+      if (isFull()) return 'length'
       const tokens = generate({
         volleys,
         session: session.id,
@@ -66,11 +85,12 @@ export function createAnswer({ volleys, speech, contextLength, ...asked }: Answe
         let next = await tokens.next()
         for (; !next.done; next = await tokens.next()) {
           lastAtMs = performance.now()
-          if (said.length === 0) firstAtMs = lastAtMs
+          if (said.length === saidBefore) firstAtMs = lastAtMs
           said.push(next.value)
-          say(decoder.push(next.value))
+          say(decoder.push(next.value), next.value)
         }
-        say(decoder.flush())
+        const rest = decoder.flush()
+        if (rest !== '') say(rest)
         return next.value
       } finally {
         await tokens.return('aborted')
@@ -78,8 +98,8 @@ export function createAnswer({ volleys, speech, contextLength, ...asked }: Answe
     },
 
     stats: (askedAtMs, stop) => ({
-      ttftMs: (said.length > 0 ? firstAtMs : performance.now()) - askedAtMs,
-      tpotMs: said.length > 1 ? (lastAtMs - firstAtMs) / (said.length - 1) : 0,
+      ttftMs: (said.length > saidBefore ? firstAtMs : performance.now()) - askedAtMs,
+      tpotMs: said.length > saidBefore + 1 ? (lastAtMs - firstAtMs) / (said.length - saidBefore - 1) : 0,
       promptTokens: prompt.length,
       cachedTokens,
       outputTokens: said.length,

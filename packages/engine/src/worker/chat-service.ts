@@ -6,10 +6,10 @@
 import type { DeviceId } from '@hearth/halda'
 import { EngineError, toEngineError } from '../errors.ts'
 import type { Head } from '../model/layers.ts'
-import type { ChatEvent, ChatMessage, ChatRequest, GenerateOptions } from '../protocol.ts'
+import type { Begun, ChatEvent, ChatMessage, ChatRequest, GenerateOptions } from '../protocol.ts'
 import type { Ring } from '../ring/ring.ts'
 import { createVolleys } from '../ring/volleys.ts'
-import { createAnswer, noStats, type Answer } from './answer.ts'
+import { createAnswer, noStats, type Answer, type Say } from './answer.ts'
 import { createConversations } from './conversations.ts'
 import type { Speech } from './speech.ts'
 
@@ -55,6 +55,7 @@ type Job = {
   chat: string
   messages: ChatMessage[]
   options: GenerateOptions
+  begun: Begun | undefined
   askedAtMs: number
   aborter: AbortController
   /** Null until it was first begun. */
@@ -73,6 +74,8 @@ export function createChatService(service: ChatServiceOptions): ChatService {
   const volleys = createVolleys(ring, head, onhead, onway)
   /** In the order in which they were asked. */
   const jobs: Job[] = []
+  /** Why nobody is answered any more. */
+  let closed: EngineError | null = null
   const conversations = createConversations(release, (key) => running().some((job) => keyOf(job) === key))
 
   // ── whose turn it is ────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,26 +173,25 @@ export function createChatService(service: ChatServiceOptions): ChatService {
       const names = waitsFor()
       if (names.length === 0 || signal.aborted) return
       if (waitedMs >= patienceMs) {
-        throw new EngineError('not-ready', `The ring waits for ${names.join(', ')}. Ask again in a moment.`)
+        throw new EngineError('device-left', `The ring waits for ${names.join(', ')}. Ask again in a moment.`)
       }
       await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
     }
   }
 
   async function speak(job: Job): Promise<void> {
-    const { from, chat, messages, options, askedAtMs, aborter } = job
+    const { from, chat, messages, options, begun, askedAtMs, aborter } = job
     const session = conversations.open(keyOf(job), from)
     const { cached } = session
-    const answer = (job.answer ??= createAnswer({
-      volleys,
-      speech,
-      contextLength,
-      messages,
-      options,
-      cached,
-    }))
-    const say = (text: string) => text !== '' && send(from, { type: 'token', chat, text })
+    if (!job.answer) {
+      job.answer = createAnswer({ volleys, speech, contextLength, messages, options, cached, begun })
+      send(from, { type: 'begun', chat, prompt: [...job.answer.prompt] })
+    }
+    const answer = job.answer
+    const say: Say = (text, id) =>
+      send(from, id === undefined ? { type: 'token', chat, text } : { type: 'token', chat, text, id })
     const stop = await answer.speak(session, aborter.signal, say)
+    if (closed) throw closed
     send(from, { type: 'done', chat, stats: answer.stats(askedAtMs, stop) })
   }
 
@@ -203,12 +205,13 @@ export function createChatService(service: ChatServiceOptions): ChatService {
       if (request.type === 'generate') {
         if (job)
           return fail(job, new EngineError('not-ready', 'This conversation is being answered already.'))
-        const { chat, messages, options } = request
+        const { chat, messages, options, begun } = request
         enqueue({
           from,
           chat,
           messages,
           options,
+          begun,
           askedAtMs: performance.now(),
           aborter: new AbortController(),
           answer: null,
@@ -228,6 +231,7 @@ export function createChatService(service: ChatServiceOptions): ChatService {
     },
     isAnswering: () => jobs.length > 0,
     close(reason) {
+      closed = reason
       for (const job of jobs.filter(({ isRunning }) => !isRunning)) {
         remove(job)
         fail(job, reason)

@@ -110,24 +110,6 @@ describe('a household of devices', () => {
     if (end.type === 'done') expect(end.stats.outputTokens).toBeLessThan(60)
   })
 
-  it('fails an answer with the name of the device that left in the middle', async () => {
-    const house = await createHousehold([alice, bob, charlie])
-    house.plan(1, alice, [
-      [bob, 3],
-      [alice, 3],
-    ])
-    await house.ready(alice, bob, charlie)
-    const answer = house.ask(charlie, question, 'chat-0001', { ...greedy, maxTokens: 100 })
-    await until(() => house.member(charlie).events.some(({ type }) => type === 'token'))
-    house.member(bob).device.close()
-    const { end } = await answer
-    expect(end).toMatchObject({
-      type: 'chat-failed',
-      code: 'device-left',
-      message: expect.stringContaining('bob'),
-    })
-  })
-
   it('counts the frames that belong to no plan of its own', async () => {
     const house = await createHousehold([alice, bob])
     house.plan(1, alice, [[alice, nLayers]])

@@ -20,9 +20,11 @@ import type { Ring } from '../ring/ring.ts'
 import type { Dtype } from '../wire.ts'
 import type { ChatService } from './chat-service.ts'
 import { createHeldModel, type HeldModelOptions } from './held-model.ts'
+import type { AnswerEvent } from './messages.ts'
 import { createOwnQuestions, problemOf } from './own-questions.ts'
 import { ringDevices, successorsOf } from './plan-part.ts'
 import { createRingPart } from './ring-part.ts'
+import { ringState } from './ring-state.ts'
 import { throttled } from './throttle.ts'
 import type { WeightsHolder } from './weights-holder.ts'
 
@@ -33,7 +35,9 @@ export type DeviceOptions = HeldModelOptions & {
   onstatus(status: DeviceStatus): void
   sendControl(to: DeviceId, message: ControlMessage): void
   /** Events of this device's own questions. */
-  onchat(event: ChatEvent): void
+  onchat(event: AnswerEvent): void
+  /** An answer waits for a device that is away: the server need keep its seat no longer than a reload takes. */
+  onmissed(device: DeviceId): void
   /** What the device holds has changed. */
   onholding(): void
   /** It ran layers for one token, all of them from memory. */
@@ -80,9 +84,14 @@ type Part = {
 }
 
 export function createDevice(options: DeviceOptions): Device {
-  const { me, dtype, onstatus, sendControl, onchat, onholding, onran, onhead, onway } = options
+  const { me, dtype, onstatus, sendControl, onchat, onmissed, onholding, onran, onhead, onway } = options
   const links = new Map<DeviceId, Link>()
-  const questions = createOwnQuestions(onchat)
+  const questions = createOwnQuestions({
+    onchat,
+    send: (head, request) => (head === me ? serve(me, request) : sendControl(head, request)),
+    onmissed,
+    ring: () => ringState(room, (device) => device === me || links.has(device)),
+  })
   /** Dropped without a ring, and by the rings before this one. */
   let strayFrames = 0
   let room: RoomView | null = null
@@ -99,16 +108,20 @@ export function createDevice(options: DeviceOptions): Device {
     part?.chats?.keepOnly(next.devices.map(({ device }) => device))
     const { choice, numbered } = next
     const key = choice && numbered && planKey(choice, numbered)
-    if (key === (part?.key ?? null)) return
-    end(
-      new EngineError(
-        'device-left',
-        'The layers were shared out anew in the middle of the answer. Ask again.',
-      ),
-    )
-    if (choice && numbered && key) return start({ key, choice, numbered })
-    onstatus({ phase: 'idle' })
-    void held.letGo(() => part !== null).then(onholding)
+    if (key !== (part?.key ?? null)) {
+      end(
+        new EngineError(
+          'device-left',
+          'The layers were shared out anew in the middle of the answer. Ask again.',
+        ),
+      )
+      if (choice && numbered && key) start({ key, choice, numbered })
+      else {
+        onstatus({ phase: 'idle' })
+        void held.letGo(() => part !== null).then(onholding)
+      }
+    }
+    questions.look()
   }
 
   function start(planned: Pick<Part, 'key' | 'choice' | 'numbered'>): void {
@@ -125,7 +138,7 @@ export function createDevice(options: DeviceOptions): Device {
     ended?.chats?.close(reason)
     strayFrames += ended?.ring?.droppedFrames ?? 0
     ended?.ring?.close()
-    questions.fail(reason)
+    questions.interrupt(reason)
   }
 
   async function load(mine: Part): Promise<void> {
@@ -185,7 +198,7 @@ export function createDevice(options: DeviceOptions): Device {
       linkTo: (device) => links.get(device),
       room: () => room,
       sendControl,
-      onchat,
+      answer,
       onran,
       onhead,
       onway,
@@ -202,7 +215,8 @@ export function createDevice(options: DeviceOptions): Device {
       const message = `${nameOf(peer)} is gone in the middle of the answer. Ask again when it is back.`
       part.ring?.fail(new EngineError('device-left', message))
     }
-    if (peer === part?.numbered.plan.head) questions.fail(headLost('is gone'))
+    questions.interrupt(headLost('is gone'), peer)
+    questions.look()
     announce()
   }
 
@@ -221,11 +235,11 @@ export function createDevice(options: DeviceOptions): Device {
       case 'abort':
         return serve(from, message)
       case 'queued':
+      case 'begun':
       case 'token':
       case 'done':
       case 'chat-failed':
-        if (from === plan?.head) questions.deliver(message)
-        return
+        return questions.deliver(from, message)
       case 'release':
         if (from === plan?.head) held.holder()?.layers.release(message.session)
         return
@@ -244,19 +258,18 @@ export function createDevice(options: DeviceOptions): Device {
     if (part?.chats) return part.chats.handle(from, request)
     if (request.type !== 'generate') return
     const message = 'No model is ready to answer yet. Ask again when the room is ready.'
-    const event: ChatEvent = { type: 'chat-failed', chat: request.chat, code: 'not-ready', message }
-    if (from === me) onchat(event)
-    else sendControl(from, event)
+    answer(from, { type: 'chat-failed', chat: request.chat, code: 'not-ready', message })
   }
 
+  const answer = (to: DeviceId, event: ChatEvent) =>
+    to === me ? questions.deliver(me, event) : sendControl(to, event)
+
   function ask(request: ChatRequest): void {
-    const head = part?.numbered.plan.head
+    const head = part?.numbered.plan.head ?? me
     const problem = problemOf(request)
     if (problem) return onchat(problem)
-    if (head === undefined || head === me) return serve(me, request)
-    if (request.type === 'generate') questions.asked(request.chat)
-    if (links.has(head)) sendControl(head, request)
-    else questions.fail(headLost('is not connected'))
+    questions.ask(head, request)
+    if (head !== me && !links.has(head)) questions.interrupt(headLost('is not connected'), head)
   }
 
   return {
@@ -281,11 +294,14 @@ export function createDevice(options: DeviceOptions): Device {
         },
       })
       announce()
+      questions.look()
     },
     droppedFrames: () => strayFrames + (part?.ring?.droppedFrames ?? 0),
     modelInUse: () => (part ? (held.holder()?.model.key ?? null) : null),
     close() {
-      end(new EngineError('aborted', 'Hearth was closed.'))
+      const closed = new EngineError('aborted', 'Hearth was closed.')
+      questions.fail(closed)
+      end(closed)
       for (const link of links.values()) link.close()
       void held.free()
     },

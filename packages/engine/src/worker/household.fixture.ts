@@ -7,7 +7,7 @@
 import type { DeviceId, LayerWindow } from '@hearth/halda'
 import { afterEach } from 'vitest'
 import { createReferenceBackend } from '../backend/reference.ts'
-import type { ChatEvent, ChatMessage, DeviceStatus, ModelChoice, RoomView } from '../protocol.ts'
+import type { ChatMessage, DeviceStatus, ModelChoice, RoomView } from '../protocol.ts'
 import { parseControlMessage } from '../protocol.ts'
 import { createMemoryLinks } from '../ring/memory-link.ts'
 import { createMemoryCatalogue } from '../store/memory-catalogue.ts'
@@ -16,6 +16,7 @@ import { createInlineReader } from '../store/shard-reader.ts'
 import { createRangeServer, type RangeServer } from '../testing/range-server.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
 import { createDevice, type Device } from './device.ts'
+import type { AnswerEvent } from './messages.ts'
 import { inspectModel, type ModelPlace } from './open-model.ts'
 
 export const nLayers = 6
@@ -30,7 +31,9 @@ type Member = {
   place: ModelPlace
   status: DeviceStatus
   memoryBytes(): number
-  events: ChatEvent[]
+  events: AnswerEvent[]
+  /** Whom it told the server to wait for no longer than need be. */
+  missed: Set<DeviceId>
   fetchedBytes: number
 }
 
@@ -52,11 +55,12 @@ export async function createHousehold(ids: DeviceId[], memoryBudgetBytes = 2 ** 
   const source = server ?? (await serveModel(tinyModel({ nLayers, seed: 3 })))
   const members = new Map<DeviceId, Member>()
   let view: Omit<RoomView, 'devices'> = { choice: null, numbered: null, noPlan: null, planning: false }
+  const present = new Set(ids)
   const publish = () => {
     const devices = [...members].map(([device, { status }]) => ({
       device,
       name: device.split('-')[0]!,
-      presence: 'here' as const,
+      presence: present.has(device) ? ('here' as const) : ('away' as const),
       profile: null,
       status,
     }))
@@ -66,6 +70,7 @@ export async function createHousehold(ids: DeviceId[], memoryBudgetBytes = 2 ** 
     const backend = await createReferenceBackend()
     const member: Member = {
       events: [],
+      missed: new Set(),
       memoryBytes: backend.memoryBytes,
       status: { phase: 'idle' },
       fetchedBytes: 0,
@@ -96,6 +101,7 @@ export async function createHousehold(ids: DeviceId[], memoryBudgetBytes = 2 ** 
         queueMicrotask(() => members.get(to)?.device.receiveControl(me, arrived))
       },
       onchat: (event) => member.events.push(event),
+      onmissed: (device) => member.missed.add(device),
       onholding: () => {},
     })
     members.set(me, member)
@@ -134,6 +140,19 @@ export async function createHousehold(ids: DeviceId[], memoryBudgetBytes = 2 ** 
       view = { choice, numbered: null, noPlan: 'The devices offer too little memory.', planning: false }
       publish()
     },
+    otherModel() {
+      const model = { ...choice.model, revision: '"v2"' }
+      view = { choice: { ...choice, model }, numbered: null, noPlan: null, planning: true }
+      publish()
+    },
+    /** The device closes its page; the server keeps its seat for a while. */
+    leave(id: DeviceId) {
+      members.get(id)!.device.close()
+      present.delete(id)
+      publish()
+    },
+    /** The server gives its seat up, and does not say so before the next plan. */
+    forget: (id: DeviceId) => void members.delete(id),
     /** The device starts anew with what it had stored, as a reloaded tab does. */
     async reload(id: DeviceId) {
       members.get(id)!.device.close()

@@ -119,6 +119,7 @@ async function start({
     onstatus: (status) => post({ type: 'to-server', message: { type: 'status', status } }),
     sendControl: (to, message) => post({ type: 'control', to, message }),
     onchat: (event) => post({ type: 'chat', event }),
+    onmissed: (missed) => post({ type: 'to-server', message: { type: 'unreachable', device: missed } }),
     onholding: () => void reportStorage(shelf, device),
     onran: (run) => profile.noteRun(run),
     onhead: (ms) => profile.noteHead(ms),

@@ -37,6 +37,12 @@ export type StartOptions = {
   readsAhead?: boolean
 }
 
+/** What becomes of a question, as its page hears it. */
+export type AnswerEvent =
+  | Exclude<ChatEvent, { type: 'begun' }>
+  /** The ring broke; the answer goes on when it is whole again. Why, in words; told anew when they change. */
+  | { type: 'paused'; chat: string; message: string }
+
 /** What a page tells its worker. */
 export type EngineRequest =
   /** First, and once. */
@@ -67,7 +73,7 @@ export type EngineEvent =
   | { type: 'to-server'; message: FromDevice }
   /** To be passed to a device unread. */
   | { type: 'control'; to: DeviceId; message: ControlMessage }
-  | { type: 'chat'; event: ChatEvent }
+  | { type: 'chat'; event: AnswerEvent }
   | { type: 'report'; report: Partial<EngineReport> }
   | { type: 'problem'; code: ErrorCode; message: string }
   | { type: 'reply'; id: number; result: ModelChoice | null }

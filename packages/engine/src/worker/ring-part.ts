@@ -32,8 +32,8 @@ export type RingPartOptions = {
   /** As the server last told. */
   room(): RoomView | null
   sendControl(to: DeviceId, message: ControlMessage): void
-  /** Events of this device's own questions. */
-  onchat(event: ChatEvent): void
+  /** To the device that asked, which may be this one. */
+  answer(to: DeviceId, event: ChatEvent): void
   /** It ran layers for one token, all of them on the processor and from memory. */
   onran: ((run: { layers: number; position: number; ms: number }) => void) | undefined
   /** As the head it took so long for a token besides its layers, with all of its part in memory. */
@@ -46,7 +46,7 @@ export type RingPartOptions = {
 
 /** `chats` is null where this device is not the head. */
 export function createRingPart(options: RingPartOptions): { ring: Ring; chats: ChatService | null } {
-  const { me, dtype, choice, numbered, held, linkTo, room, sendControl, onchat } = options
+  const { me, dtype, choice, numbered, held, linkTo, room, sendControl, answer } = options
   const { onran, onhead, onway, onanswering } = options
   const { layers, head, model } = held
   const { plan } = numbered
@@ -82,7 +82,7 @@ export function createRingPart(options: RingPartOptions): { ring: Ring; chats: C
     head,
     speech: createSpeech(model.header),
     contextLength: choice.profile.contextLength,
-    send: (to, event) => (to === me ? onchat(event) : sendControl(to, event)),
+    send: answer,
     release(session) {
       layers.release(session)
       for (const device of ringDevices(plan))

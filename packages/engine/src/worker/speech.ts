@@ -12,6 +12,8 @@ import type { ChatMessage } from '../protocol.ts'
 export type Speech = {
   /** The conversation in the model's own template, ready for the answer; `cached` answers keep their tokens. */
   encodeChat(messages: readonly ChatMessage[], cached: readonly number[]): number[]
+  /** Token ids are below this. */
+  vocabSize: number
   isEnd(token: number): boolean
   /** Turns ids into text without splitting a character. */
   createDecoder(): { push(token: number): string; flush(): string }
@@ -20,6 +22,6 @@ export type Speech = {
 /** @throws EngineError 'unsupported-model' when the tokenizer or the template is none that Hearth knows */
 export function createSpeech(header: GgufHeader): Speech {
   const tokenizer = createTokenizer(header)
-  const { isEnd, createDecoder } = tokenizer
-  return { encodeChat: createChatTemplate(header, tokenizer).encodeChat, isEnd, createDecoder }
+  const { vocabSize, isEnd, createDecoder } = tokenizer
+  return { encodeChat: createChatTemplate(header, tokenizer).encodeChat, vocabSize, isEnd, createDecoder }
 }
