@@ -31,6 +31,15 @@ describe('an answer', () => {
     expect(turnAfter(more, { type: 'done', chat, stats })).toEqual(done)
   })
 
+  it('that waits for a ring is still running, and streams again behind the words it had', () => {
+    const begun = turnAfter(asked, { type: 'token', chat, text: 'Once' })
+    const message = 'bob left; laying the ring again …'
+    const paused = turnAfter(begun, { type: 'paused', chat, message })
+    expect(paused).toEqual({ ...begun, status: { is: 'paused', message } })
+    expect(isRunning(paused)).toBe(true)
+    expect(turnAfter(paused, { type: 'queued', chat, ahead: 0 })).toEqual(begun)
+  })
+
   it('that fails keeps the words it had', () => {
     const begun = turnAfter(asked, { type: 'token', chat, text: 'Once' })
     const failed = turnAfter(begun, {
