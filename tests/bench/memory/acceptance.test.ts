@@ -198,8 +198,8 @@ test('a row tells of the tab that reads longest, and of all tabs what they strea
     devices: [],
     lateness: null,
   })
-  const circumstances = { tabs: 2, variant: 'read-ahead', rounds: 1, diskBytesPerSec: 5 } as const
-  const pinned = { ...answer([]), text: 'no' }
+  const circumstances = { tabs: 2, variant: 'read-ahead', rounds: 1, diskBytesPerSec: 5, text: 'no' } as const
+  const pinned = answer([])
   expect(
     streamRow({ ...circumstances, pinned }, answer([stream(30, 10, null), stream(70, 15, 0.5)])),
   ).toMatchObject({

@@ -63,8 +63,7 @@ export async function withRoom<T>(options: RoomOptions, use: (room: Room) => Pro
     devices: tabs,
     model,
     split: 'even',
-    // f16 rounds at every hop, and there are more hops with more rounds: other words, and nothing wrong.
-    dtype: 'f32',
+    dtype: 'f16',
     threads,
     readsAhead,
     budgetsBytes: [budgetBytes ?? plentyBytes],

@@ -50,12 +50,11 @@ export function measureSessions(
   return withServedModel(type, thinShape, async (model) => {
     const rows: SessionsRow[] = []
     const { answers, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, (room) =>
-      measurePinned(room, [1], genTokens),
+      measurePinned(room, rounds, genTokens),
     )
-    const [pinned] = answers
     const room = { model, tabs, budgetBytes: share * needBytes, browserBytes: loadingBytes, log }
     await withRoom(room, async (room) => {
-      for (const k of rounds) {
+      for (const [i, k] of rounds.entries()) {
         await room.choose(k)
         for (const count of conversations) {
           const chats = Array.from({ length: count }, (_, i): Chat => {
@@ -66,7 +65,7 @@ export function measureSessions(
             () => answerAtOnce(room, chats, genTokens),
             () => readPrompts(room, chats),
           )
-          const sameText = texts.every((text) => text === pinned!.text)
+          const sameText = texts.every((text) => text === answers[i]!.text)
           const row = { tabs, rounds: k, conversations: count, diskBytesPerSec, ...figures, sameText }
           rows.push(row)
           log(rowText(row))

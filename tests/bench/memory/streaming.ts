@@ -67,6 +67,7 @@ export function measureStreaming(
       await withRoom({ model, tabs, budgetBytes: null, log }, async (pinnedRoom) => {
         const { answers, needBytes } = await measurePinned(pinnedRoom, rounds, genTokens)
         const [first] = answers as [AnswerFigures]
+        const textOf = new Map(rounds.map((k, i) => [k, answers[i]!.text]))
         for (const [i, answer] of answers.entries()) {
           const circumstances = {
             tabs,
@@ -74,7 +75,7 @@ export function measureStreaming(
             rounds: rounds[i]!,
             diskBytesPerSec: null,
           } as const
-          add(streamRow({ ...circumstances, pinned: first }, answer))
+          add(streamRow({ ...circumstances, pinned: first, text: answer.text }, answer))
         }
         await pinnedRoom.choose(rounds[0])
         const budgetBytes = share * needBytes
@@ -95,7 +96,8 @@ export function measureStreaming(
                         : speed.bytesPerSec
                     return diskBytesPerSec
                   })
-                  taken.push(streamRow({ tabs, variant, rounds: k, diskBytesPerSec, pinned }, answer))
+                  const text = textOf.get(k)!
+                  taken.push(streamRow({ tabs, variant, rounds: k, diskBytesPerSec, pinned, text }, answer))
                   log(rowText(taken.at(-1)!))
                 }
                 rows.push(medianTurn(taken))
@@ -139,11 +141,13 @@ export async function measurePinned(room: Room, rounds: readonly number[], genTo
 
 export type Circumstances = Pick<StreamRow, 'tabs' | 'variant' | 'rounds' | 'diskBytesPerSec'> & {
   pinned: AnswerFigures
+  /** Of the same ring with everything pinned: f16 on the wire rounds at every hop, so other rounds may say other words. */
+  text: string
 }
 
 export function streamRow(
-  { pinned, ...circumstances }: Circumstances,
-  { text, stats, streams, devices }: AnswerFigures,
+  { pinned, text, ...circumstances }: Circumstances,
+  { text: said, stats, streams, devices }: AnswerFigures,
 ): StreamRow {
   const longest = streams.reduce((a, b) => (b.readingMsPerToken > a.readingMsPerToken ? b : a))
   const total = (of: (stream: (typeof streams)[number]) => number) =>
@@ -162,7 +166,7 @@ export function streamRow(
     hiddenShare: readingMs > 0 ? Math.max(0, 1 - waitedMsPerToken / readingMs) : null,
     coldShare: cold.length > 0 ? Math.min(...cold) : null,
     peakShare: Math.max(...devices.map(({ peakMemoryBytes, budgetBytes }) => peakMemoryBytes / budgetBytes)),
-    sameText: text === pinned.text,
+    sameText: said === text,
   }
 }
 
