@@ -48,7 +48,7 @@ describe('the door', () => {
     const old = house.join('alice', { version: 0 })
     expect(house.refusal(old)).toMatchObject({ code: 'version', message: expect.stringContaining('Reload') })
     const future = house.open()
-    house.sayText(future, JSON.stringify({ type: 'join', version: 7, place: 'kitchen' }))
+    house.sayText(future, JSON.stringify({ type: 'join', version: protocolVersion + 1, place: 'kitchen' }))
     expect(house.refusal(future)).toMatchObject({ code: 'version' })
     expect(house.closeCode(future)).toBe(1008)
   })
