@@ -133,6 +133,20 @@ test('the page says what a token should take, why, and what it took', async ({ h
   await expect(device.getByTestId('measured')).toHaveAttribute('data-measured-ms', tpotMs!)
 })
 
+test('the fire breathes, and yet nothing has every frame painted while the page is at rest', async ({
+  host,
+  device,
+}) => {
+  await chooseDemo(device, host.url)
+  await device.getByRole('button', { name: 'Room' }).click()
+  const ring = device.locator('.ring')
+  await expect(ring).toBeVisible()
+  const breath = () => ring.evaluate((svg) => (svg as SVGElement).style.getPropertyValue('--breath'))
+  const before = await breath()
+  await expect.poll(breath).not.toBe(before)
+  await expect.poll(() => device.evaluate(() => document.getAnimations().length)).toBe(0)
+})
+
 test('what was measured is kept for the next visit, until a person asks anew', async ({ host, device }) => {
   const measuredAtMs = async () => {
     await device.getByRole('button', { name: 'Settings' }).click()

@@ -1,4 +1,4 @@
-import { createMemo, For, Index, Show, type JSX } from 'solid-js'
+import { createEffect, createMemo, createSignal, For, Index, onCleanup, Show, type JSX } from 'solid-js'
 import type { Seat } from '../seats.ts'
 import { countInWords } from '../words.ts'
 import { emberOutline, flameOutline } from './flame-outline.ts'
@@ -8,6 +8,10 @@ const width = 360
 const height = 290
 const centre = { x: width / 2, y: 144 }
 const radius = { x: 132, y: 88 }
+/** The fire breathes and the spark travels in steps. As a CSS animation, in steps too, each has 60 frames a second painted. */
+const stepMs = 150
+const breathSteps = 40
+const waySteps = 16
 /** Above this many, names would overlap; the list beside the picture has them all. */
 const mostNames = 8
 
@@ -36,11 +40,21 @@ export function Ring(props: { seats: Seat[]; burning: boolean; working: boolean 
     // The last seat's way back to the head passes those who sit outside of the ring.
     return [...hops, arc(placeOf(inRing - 1, all), placeOf(0, all), 1 - (inRing - 1) / all)]
   })
+  const [step, setStep] = createSignal(0)
+  createEffect(() => {
+    if (!props.burning && !props.working) return
+    if (matchMedia('(prefers-reduced-motion: reduce)').matches) return
+    const timer = setInterval(() => setStep((step) => step + 1), stepMs)
+    onCleanup(() => clearInterval(timer))
+  })
+  const breath = () => (1 - Math.cos((2 * Math.PI * step()) / breathSteps)) / 2
+  const way = () => (step() % waySteps) / waySteps
   return (
     <svg
       class="ring"
       classList={{ burning: props.burning, working: props.working }}
       viewBox={`0 0 ${width} ${height}`}
+      style={{ '--breath': breath(), '--way': way() }}
       aria-hidden="true"
     >
       <defs>
