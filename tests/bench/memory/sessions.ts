@@ -49,23 +49,30 @@ export function measureSessions(
 ): Promise<SessionsRow[]> {
   return withServedModel(type, thinShape, async (model) => {
     const rows: SessionsRow[] = []
-    const { answers, needBytes } = await withRoom({ model, tabs, budgetBytes: null, log }, (room) =>
-      measurePinned(room, rounds, genTokens),
-    )
+    const pinned = { model, tabs, budgetBytes: null, log }
+    const { needBytes, texts: pinnedTexts } = await withRoom(pinned, async (room) => {
+      const { needBytes } = await measurePinned(room, rounds.slice(0, 1), genTokens)
+      const texts = []
+      for (const k of rounds) {
+        await room.choose(k)
+        const chats = newChats(1, tabs)
+        await readPrompts(room, chats)
+        texts.push((await answerAtOnce(room, chats, genTokens)).texts[0])
+      }
+      return { needBytes, texts }
+    })
     const room = { model, tabs, budgetBytes: share * needBytes, browserBytes: loadingBytes, log }
     await withRoom(room, async (room) => {
       for (const [i, k] of rounds.entries()) {
         await room.choose(k)
         for (const count of conversations) {
-          const chats = Array.from({ length: count }, (_, i): Chat => {
-            return { tab: i % tabs, chat: `at-once-bench-${asked++}` }
-          })
+          const chats = newChats(count, tabs)
           const { texts, ...figures } = await room.capped(
             diskBytesPerSec,
             () => answerAtOnce(room, chats, genTokens),
             () => readPrompts(room, chats),
           )
-          const sameText = texts.every((text) => text === answers[i]!.text)
+          const sameText = texts.every((text) => text === pinnedTexts[i])
           const row = { tabs, rounds: k, conversations: count, diskBytesPerSec, ...figures, sameText }
           rows.push(row)
           log(rowText(row))
@@ -77,6 +84,9 @@ export function measureSessions(
 }
 
 type Chat = { tab: number; chat: string }
+
+const newChats = (count: number, tabs: number): Chat[] =>
+  Array.from({ length: count }, (_, i) => ({ tab: i % tabs, chat: `at-once-bench-${asked++}` }))
 
 /** One after the other; eight are kept, and none older than these is needed. */
 async function readPrompts({ cluster }: Room, chats: readonly Chat[]): Promise<void> {
