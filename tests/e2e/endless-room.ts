@@ -5,7 +5,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { expect, type Page } from '@playwright/test'
+import { expect, test, type Page } from '@playwright/test'
 import type { ClusterState } from '@hearth/engine'
 import { tinyModel } from '@hearth/engine/testing'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
@@ -25,6 +25,16 @@ export interface EndlessRoom {
   /** What was thrown past the pages since the last call. */
   thrown(): string[]
   close(): Promise<void>
+}
+
+/** One room for all tests of a file, none of which may have anything thrown past the pages. */
+export function shareEndlessRoom(enter: (room: EndlessRoom) => void): void {
+  // Starting browsers takes a busy machine its time.
+  test.describe.configure({ timeout: 120_000 })
+  let room: EndlessRoom | undefined
+  test.beforeAll(async () => enter((room = await openEndlessRoom())))
+  test.afterAll(() => room?.close())
+  test.afterEach(() => expect(room?.thrown(), 'nothing is thrown past the pages').toEqual([]))
 }
 
 /** @param dtype f16 rounds hidden states where they change devices, which is elsewhere in another plan */

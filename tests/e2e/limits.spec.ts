@@ -11,24 +11,17 @@ import {
   endless,
   heard,
   inTheMiddle,
-  openEndlessRoom,
   readinessBecomes,
   ready,
+  shareEndlessRoom,
   short,
   stateOf,
   stop,
   type EndlessRoom,
 } from './endless-room.ts'
 
-// Starting browsers takes a busy machine its time.
-test.describe.configure({ timeout: 120_000 })
-
 let room: EndlessRoom
-test.beforeAll(async () => {
-  room = await openEndlessRoom()
-})
-test.afterAll(() => room?.close())
-test.afterEach(() => expect(room.thrown(), 'nothing is thrown past the pages').toEqual([]))
+shareEndlessRoom((opened) => (room = opened))
 
 test('eight are answered at once; one that waits can be stopped at once, and so can the others', async () => {
   const { head, follower, third } = await room.places()

@@ -8,24 +8,17 @@ import {
   endless,
   heard,
   inTheMiddle,
-  openEndlessRoom,
   readinessBecomes,
   ready,
+  shareEndlessRoom,
   short,
   stateOf,
   stop,
   type EndlessRoom,
 } from './endless-room.ts'
 
-// Starting browsers takes a busy machine its time.
-test.describe.configure({ timeout: 120_000 })
-
 let room: EndlessRoom
-test.beforeAll(async () => {
-  room = await openEndlessRoom()
-})
-test.afterAll(() => room?.close())
-test.afterEach(() => expect(room.thrown(), 'nothing is thrown past the pages').toEqual([]))
+shareEndlessRoom((opened) => (room = opened))
 
 test('a device that opens the link is in everybody’s picture within two seconds', async () => {
   const guest = await room.cluster.join('dora', { measures: true })
