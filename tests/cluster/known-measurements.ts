@@ -6,6 +6,7 @@
  * @module
  */
 import type { Page } from 'playwright'
+import { databaseName, storeName } from '../../packages/engine/src/worker/profile/kept-measurements.ts'
 import type { ClusterOptions } from './cluster-options.ts'
 
 type Entries = [key: string, entry: string][]
@@ -37,11 +38,11 @@ export function measurementsUnder({
       // A page of the origin without the engine.
       await page.goto(new URL('/health', origin).href)
       await page.evaluate(
-        (entries) =>
+        ([databaseName, storeName, entries]) =>
           new Promise<void>((resolve, reject) => {
-            const opening = indexedDB.open('hearth-measurements', 1)
+            const opening = indexedDB.open(databaseName, 1)
             opening.addEventListener('upgradeneeded', () => {
-              const store = opening.result.createObjectStore('measurements')
+              const store = opening.result.createObjectStore(storeName)
               for (const [key, entry] of entries) store.put(JSON.parse(entry), key)
             })
             opening.addEventListener('error', () => reject(opening.error))
@@ -50,17 +51,17 @@ export function measurementsUnder({
               resolve()
             })
           }),
-        [...known],
+        [databaseName, storeName, [...known]] as const,
       )
     },
     async learn(page) {
       const entries = await page.evaluate(
-        () =>
+        ([databaseName, storeName]) =>
           new Promise<Entries>((resolve, reject) => {
-            const opening = indexedDB.open('hearth-measurements', 1)
+            const opening = indexedDB.open(databaseName, 1)
             opening.addEventListener('error', () => reject(opening.error))
             opening.addEventListener('success', () => {
-              const store = opening.result.transaction('measurements').objectStore('measurements')
+              const store = opening.result.transaction(storeName).objectStore(storeName)
               const keys = store.getAllKeys()
               const all = store.getAll()
               all.addEventListener('error', () => reject(all.error))
@@ -70,6 +71,7 @@ export function measurementsUnder({
               })
             })
           }),
+        [databaseName, storeName] as const,
       )
       for (const [key, entry] of entries) if (!key.startsWith('gpu ')) known.set(key, entry)
     },

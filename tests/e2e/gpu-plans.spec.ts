@@ -5,6 +5,7 @@
 import { expect, test } from '@playwright/test'
 import type { Page } from 'playwright'
 import { hasSoftwareGpu, noSoftwareGpu } from '../chromium.ts'
+import { databaseName, storeName } from '../../packages/engine/src/worker/profile/kept-measurements.ts'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
 
 const question = [{ role: 'user' as const, content: 'What is 7 + 5?' }]
@@ -20,25 +21,28 @@ test.afterEach(() => cluster.close())
  * @returns how many measurements of it there are: of usual layers, and of those of each model
  */
 const speedUpGpu = (page: Page): Promise<number> =>
-  page.evaluate(async () => {
-    const asPromise = <T>(request: IDBRequest<T>) =>
-      new Promise<T>((resolve, reject) => {
-        request.addEventListener('success', () => resolve(request.result))
-        request.addEventListener('error', () => reject(request.error))
-      })
-    const database = await asPromise(indexedDB.open('hearth-measurements'))
-    const store = database.transaction('measurements', 'readwrite').objectStore('measurements')
-    const keys = (await asPromise(store.getAllKeys())).filter((key) => String(key).startsWith('gpu '))
-    for (const key of keys) {
-      const entry = await asPromise(store.get(key))
-      const rates: Record<string, number> = entry.measured.weightBytesPerSec
-      for (const type of Object.keys(rates)) rates[type] = 1e12
-      entry.measured.copyMs = 1e-3
-      await asPromise(store.put(entry, key))
-    }
-    database.close()
-    return keys.length
-  })
+  page.evaluate(
+    async ([databaseName, storeName]) => {
+      const asPromise = <T>(request: IDBRequest<T>) =>
+        new Promise<T>((resolve, reject) => {
+          request.addEventListener('success', () => resolve(request.result))
+          request.addEventListener('error', () => reject(request.error))
+        })
+      const database = await asPromise(indexedDB.open(databaseName))
+      const store = database.transaction(storeName, 'readwrite').objectStore(storeName)
+      const keys = (await asPromise(store.getAllKeys())).filter((key) => String(key).startsWith('gpu '))
+      for (const key of keys) {
+        const entry = await asPromise(store.get(key))
+        const rates: Record<string, number> = entry.measured.weightBytesPerSec
+        for (const type of Object.keys(rates)) rates[type] = 1e12
+        entry.measured.copyMs = 1e-3
+        await asPromise(store.put(entry, key))
+      }
+      database.close()
+      return keys.length
+    },
+    [databaseName, storeName] as const,
+  )
 
 test('a GPU that is said to be fast gets layers, and the room goes on when it is switched off', async () => {
   test.setTimeout(120_000)

@@ -5,8 +5,8 @@
  */
 import { openDB } from 'idb'
 
-const databaseName = 'hearth-measurements'
-const storeName = 'measurements'
+export const databaseName = 'hearth-measurements'
+export const storeName = 'measurements'
 /** Of what is kept; change it when measurements mean something else. */
 const format = 1
 const keptForMs = 86_400_000
