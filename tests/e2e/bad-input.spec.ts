@@ -205,5 +205,29 @@ test('an engine that cannot be loaded is said to have stopped, and holds up nobo
   })
   await expect(guest.getByTestId('problem')).toContainText(/The engine stopped: .*Reload the page/)
   await page.waitForFunction(() => !window.hearth.state().room?.devices.some(({ name }) => name === 'emil'))
+  const refusal = await guest.evaluate(() =>
+    window.hearth.choose('/models/good.gguf').then(String, ({ message }: Error) => message),
+  )
+  expect(refusal).toMatch(/The engine stopped/)
+  await guest.context().close()
+})
+
+test('a page whose engine stops before it has entered a room enters none', async () => {
+  const sockets: string[] = []
+  const guest = await cluster.join('fritz', {
+    async prepare(context) {
+      for (const opened of context.pages()) opened.on('websocket', (socket) => sockets.push(socket.url()))
+      await context.route(/assets\/main-.*\.js/, (route) => route.abort())
+      await context.addInitScript(() => {
+        const deriveKey = crypto.subtle.deriveKey.bind(crypto.subtle)
+        crypto.subtle.deriveKey = async (...options: Parameters<typeof deriveKey>) => {
+          await new Promise((resolve) => setTimeout(resolve, 1000))
+          return deriveKey(...options)
+        }
+      })
+    },
+  })
+  await expect(guest.getByTestId('problem')).toContainText(/The engine stopped/)
+  expect(sockets).toEqual([])
   await guest.context().close()
 })

@@ -35,6 +35,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   const answers = createAnswers()
   let session: RoomSession | null = null
   let engine: EngineWorker | null = null
+  let stopped: EngineError | null = null
   /** What the engine last told the server: said again on every connection. */
   let status: DeviceStatus = { phase: 'idle' }
   let profile: DeviceProfile | null = null
@@ -95,6 +96,8 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
 
   /** Leaves, so that nobody waits for a device that cannot go on. */
   function onEngineStopped(problem: EngineError): void {
+    engine = null
+    stopped = problem
     leave()
     answers.fail(problem)
     change({ problem, room: null })
@@ -130,10 +133,11 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   // ── the room ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function enter(worker: EngineWorker, secret: JoinSecret, mayOpen: boolean): Promise<void> {
-    const [keys, way] = await Promise.all([deriveRoomKeys(secret), findWayIn(origin)])
-    const joinLink = `${way.origin}/${toFragment(secret)}`
+    const wayIn = findWayIn(origin)
+    const keys = await deriveRoomKeys(secret)
+    if (engine !== worker) return
     leave()
-    session = enterRoom({
+    const entered = enterRoom({
       device,
       origin,
       keys,
@@ -150,7 +154,10 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
         ...(profile ? { profile } : {}),
         status,
       }),
-      onroom: (room) => change({ room, joinLink, joinReach: way.reach }),
+      onroom(room) {
+        change({ room })
+        if (state.joinLink === null) void wayIn.then(tellJoinLink)
+      },
       onconnection(connection) {
         const isNews = connection.phase !== state.connection.phase || connection.phase === 'offline'
         if (isNews) change({ connection })
@@ -158,6 +165,11 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       onlinks: () => change({}),
       onproblem: onProblem,
     })
+    const tellJoinLink = (way: Awaited<typeof wayIn>) => {
+      if (session === entered)
+        change({ joinLink: `${way.origin}/${toFragment(secret)}`, joinReach: way.reach })
+    }
+    session = entered
     change({ joinLink: null, room: null, connection: { phase: 'connecting' } })
   }
 
@@ -188,6 +200,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
 
   function needEngine(): EngineWorker {
     if (engine) return engine
+    if (stopped) throw stopped
     const blocking = missing.find(({ severity }) => severity === 'blocks')
     throw new EngineError(
       blocking?.feature === 'secure-context' ? 'insecure-context' : 'storage-unavailable',
@@ -255,6 +268,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       unwatch()
       removeEventListener('pagehide', onPageHide)
       engine?.close()
+      engine = null
     },
   }
 }
