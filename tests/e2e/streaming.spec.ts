@@ -148,7 +148,8 @@ test('budgets that move up and down change no word of 200, and no memory is lost
       [roomyBytes, 30e6],
       [30e6, roomyBytes],
     ])) {
-      if (answered) break
+      // A slow machine does little else while budgets move.
+      if (answered || moves === 40) break
       // A part takes 42 MB here; the plan stays as long as 26 MB are offered.
       await setBudgets(cluster, budgets)
       await new Promise((resolve) => setTimeout(resolve, 120))
