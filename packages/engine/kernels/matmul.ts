@@ -34,7 +34,7 @@ import {
 
 /** Tokens quantized and multiplied together. */
 const BATCH: i32 = 128
-/** From so many tokens on unpacking integers pays: it costs more than to multiply. Floats go in tiles from four on. */
+/** From so many tokens on unpacking integers pays: it costs more than to multiply. Fewer have the bits that they have alone. */
 const TILED: i32 = 12
 
 /** Behind the record of Activations (64 bytes at most). */
@@ -165,7 +165,7 @@ export function productItems(thread: i32): void {
     const groups = min(product.chunk, ((product.rows + 7) >> 3) - group)
     let tiled = 0
     if (ASC_FEATURE_SIMD) {
-      if (areFloats(product.type)) tiled = tokens & ~3
+      if (areFloats(product.type)) tiled = inTiles(tokens) ? tokens & ~3 : 0
       else if (inTiles(tokens)) tiled = tokens
       // three cost less together with a fourth that nobody asked for
       else if (goesInFours(product.type)) tiled = (tokens & 3) == 3 ? tokens : tokens & ~3

@@ -20,7 +20,7 @@ for (const arithmetic of arithmetics) {
 }
 
 describe.each(arithmetics)('a few tokens at once, %s', (arithmetic) => {
-  test.each(['Q4_0', 'Q5_0', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K'] as const)(
+  test.each(['Q4_0', 'Q5_0', 'Q8_0', 'Q4_K', 'Q5_K', 'Q6_K', 'F16', 'F32'] as const)(
     '%s says of each, to the bit, what it says of one alone',
     async (type) => {
       const [rows, cols, outs] = [7, 1280, 37]
