@@ -38,6 +38,7 @@ export async function measureRing(file: string, { genTokens, rounds, log }: Ring
         const messages = [{ role: 'user' as const, content: 'MEASURE' }]
         const { stats } = await cluster.chat(0, `bench-${round}-${tabs}-${trips}`, messages, {
           maxTokens: genTokens,
+          drafts: 'never',
         })
         log(`${tabs} tabs, k = ${trips}: ${stats.tpotMs.toFixed(2)} ms per token`)
         tpotMs.push(stats.tpotMs)

@@ -34,7 +34,8 @@ export type AnswerFigures = {
 
 /**
  * Asks twice: for the first token, and then again for all of them. The second time the KV cache holds the prompt except
- * its last row, so that each token is one pass of one row, and nothing of the prompt is counted with them.
+ * its last row, so that each token is one pass of one row, without guesses behind it, and nothing of the prompt is counted
+ * with them.
  */
 export async function measureAnswer(
   cluster: RunningCluster,
@@ -44,7 +45,10 @@ export async function measureAnswer(
   timer: TimerTab | null = null,
 ): Promise<AnswerFigures> {
   const ask = (options: AskOptions & { from?: number }) =>
-    cluster.chat(options.from ?? 0, chat, [{ role: 'user', content: prompt }], options)
+    cluster.chat(options.from ?? 0, chat, [{ role: 'user', content: prompt }], {
+      ...options,
+      drafts: 'never',
+    })
   const before = await cluster.figures()
   await timer?.restart()
   const first = await ask({ ...options, maxTokens: 1 })

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { GenerateOptions } from '@hearth/engine'
 
 export type ClusterOptions = {
   devices: number
@@ -31,6 +32,8 @@ export type ClusterOptions = {
    * a logged sentence, where there are none.
    */
   caps?: Caps
+  /** For what is asked on the pages themselves, by hand. */
+  drafts?: NonNullable<GenerateOptions['drafts']>
   dtype: 'f16' | 'f32'
   threads?: number
   backend?: 'wasm' | 'reference'
@@ -65,6 +68,7 @@ export function pageParameters(
     gpuBudgetsBytes,
     diskBytesPerSec,
     readsAhead = true,
+    drafts,
   } = options
   const gpuBudgetBytes = gpuBudgetsBytes?.[device % gpuBudgetsBytes.length]
   const budgetBytes = budgetsBytes?.[device % budgetsBytes.length]
@@ -78,5 +82,6 @@ export function pageParameters(
     ...(gpuBudgetBytes === undefined ? {} : { gpuMB: String(gpuBudgetBytes / 1e6) }),
     ...(diskBytesPerSec === undefined ? {} : { diskMBps: String(diskBytesPerSec / 1e6) }),
     ...(readsAhead ? {} : { readAhead: 'off' }),
+    ...(drafts === undefined ? {} : { drafts }),
   }
 }

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import type { ChatMessage, Cluster, ClusterState, GenerateStats } from '@hearth/engine'
+import type { ChatMessage, Cluster, ClusterState, GenerateOptions, GenerateStats } from '@hearth/engine'
 import type { Plan, PlanRequest } from '@hearth/halda'
 import type { Page } from 'playwright'
 import type { ClusterOptions } from './cluster-options.ts'
@@ -22,7 +22,7 @@ declare global {
   }
 }
 
-export type AskOptions = { maxTokens?: number; temperature?: number; topP?: number; seed?: number }
+export type AskOptions = Partial<GenerateOptions>
 
 export interface DrivenRoom {
   /**
@@ -120,8 +120,8 @@ export function createDrivenRoom(
       await waitUntilReady()
       return (await state(0)).room!.numbered!.plan
     },
-    async chat(from, chat, messages, { maxTokens = 200, temperature = 0, topP = 1, seed = 0 } = {}) {
-      const generate = { maxTokens, temperature, topP, seed }
+    async chat(from, chat, messages, options) {
+      const generate = { maxTokens: 200, temperature: 0, topP: 1, seed: 0, ...options }
       return pages[from]!.evaluate(
         async ([chat, messages, generate]) => {
           let text = ''

@@ -10,6 +10,9 @@ import type { ClusterState } from '@hearth/engine'
 import { tinyModel } from '@hearth/engine/testing'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
 
+/** Made-up weights repeat themselves: with guesses an answer would be over before anything happens to it. */
+const drafts = 'never'
+
 /** What a person would choose it by. */
 export const endless = '/models/endless.gguf'
 
@@ -48,6 +51,7 @@ export async function openEndlessRoom(dtype: 'f16' | 'f32' = 'f16'): Promise<End
     model,
     split: 'even',
     dtype,
+    drafts,
     threads: 1,
     sharesMeasurements: true,
     log: (line) => void pageErrors.push(line),
@@ -102,12 +106,12 @@ declare global {
 /** Asks, and returns at once: the answer goes on in the page. */
 export async function begin(page: Page, chat: string, maxTokens = 4000): Promise<void> {
   await page.evaluate(
-    ([chat, maxTokens]) => {
+    ([chat, maxTokens, drafts]) => {
       const heard: Heard = { text: '', tokens: 0, ahead: null, pauses: [], end: null }
       const stop = new AbortController()
       ;(window.heard ??= {})[chat] = heard
       ;(window.stops ??= {})[chat] = stop
-      const options = { maxTokens, temperature: 0, topP: 1, seed: 0 }
+      const options = { maxTokens, temperature: 0, topP: 1, seed: 0, drafts }
       const messages = [{ role: 'user' as const, content: 'the hearth' }]
       const listen = async () => {
         for await (const event of window.hearth.generate(chat, messages, options, stop.signal)) {
@@ -122,7 +126,7 @@ export async function begin(page: Page, chat: string, maxTokens = 4000): Promise
       }
       listen().catch((error: Error & { code: string }) => (heard.end = `${error.code}: ${error.message}`))
     },
-    [chat, maxTokens] as const,
+    [chat, maxTokens, drafts] as const,
   )
 }
 

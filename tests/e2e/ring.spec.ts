@@ -78,5 +78,23 @@ for (const { dtype, rings } of rooms) {
       // All of the first turn but its last token, which was sampled and never run.
       expect(second.stats.cachedTokens).toBeGreaterThanOrEqual(stats.promptTokens + stats.outputTokens - 1)
     })
+
+    test('guesses change no word, and those that come true make no trip', async () => {
+      await cluster.choose('/models/demo-q4_k_m.gguf')
+      const question: ChatMessage = { role: 'user', content: 'Tell me a story about a fox' }
+      const { text } = await cluster.chat(0, 'guessed-once', [question])
+      const twice: ChatMessage[] = [question, { role: 'assistant', content: text }, question]
+      const never = await cluster.chat(0, 'guessed-never', twice, { drafts: 'never' })
+      expect(never.stats).toMatchObject({ draftedTokens: 0, acceptedTokens: 0 })
+      const always = await cluster.chat(0, 'guessed-always', twice, { drafts: 'always' })
+      expect(always.text).toBe(never.text)
+      expect(always.stats.acceptedTokens).toBeGreaterThan(10)
+      expect((await cluster.chat(0, 'guessed-as-timed', twice)).text).toBe(never.text)
+      const random = { temperature: 0.8, topP: 0.95, seed: 7 }
+      const drawn = await cluster.chat(0, 'drawn-never', twice, { ...random, drafts: 'never' })
+      const guessed = await cluster.chat(0, 'drawn-always', twice, { ...random, drafts: 'always' })
+      expect(guessed.text).toBe(drawn.text)
+      expect(guessed.stats.draftedTokens).toBeGreaterThan(0)
+    })
   })
 }

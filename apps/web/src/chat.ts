@@ -5,13 +5,13 @@
  */
 import { createEffect, createMemo, createSignal, on, onCleanup } from 'solid-js'
 import { createStore, unwrap } from 'solid-js/store'
-import { sentenceOf, type Cluster } from './cluster.ts'
+import { sentenceOf, type Cluster, type GenerateOptions } from './cluster.ts'
 import { recordAfter, type TrackRecord } from './track-record.ts'
 import { fromText, isRunning, messagesFor, newConversation, toText, turnAfter } from './conversation.ts'
 
 const storageKey = 'hearth.conversation'
 
-export type ChatOptions = { temperature: number; maxTokens: number }
+export type ChatOptions = Pick<GenerateOptions, 'temperature' | 'maxTokens' | 'drafts'>
 
 export type Chat = ReturnType<typeof createChat>
 
@@ -46,9 +46,8 @@ export function createChat(cluster: Cluster, options: ChatOptions, storage: Stor
     // A turn belongs to its conversation: what arrives after "New chat" has nowhere to go.
     const isStillThere = () => conversation.chat === chat && index < conversation.turns.length
     try {
-      const sampling = {
-        maxTokens: options.maxTokens,
-        temperature: options.temperature,
+      const sampling: GenerateOptions = {
+        ...options,
         topP: 0.95,
         seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
       }

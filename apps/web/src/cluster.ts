@@ -17,6 +17,7 @@ export type {
   Connection,
   CreateClusterOptions,
   DeviceView,
+  GenerateOptions,
   GenerateStats,
   OfferedModel,
   Readiness,

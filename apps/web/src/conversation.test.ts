@@ -15,6 +15,8 @@ const stats = {
   promptTokens: 9,
   cachedTokens: 0,
   outputTokens: 19,
+  draftedTokens: 0,
+  acceptedTokens: 0,
   stop: 'end',
 } as const
 const chat = 'alice-chat-1'

@@ -1,11 +1,11 @@
 /**
  * What the address bar may override, for tests and for engineers: `?dtype=f32&threads=1&backend=reference`
- * `&memoryMB=512&gpuMB=256&softwareGpu=on&diskMBps=200&readAhead=off&name=Alice&temperature=0&maxTokens=64`. Anything out
- * of range is as if it were not there.
+ * `&memoryMB=512&gpuMB=256&softwareGpu=on&diskMBps=200&readAhead=off&name=Alice&temperature=0&maxTokens=64&drafts=never`.
+ * Anything out of range is as if it were not there.
  *
  * @module
  */
-import type { CreateClusterOptions } from './cluster.ts'
+import type { CreateClusterOptions, GenerateOptions } from './cluster.ts'
 
 export type Overrides = {
   cluster: Pick<
@@ -24,6 +24,7 @@ export type Overrides = {
   /** 0 is greedy. */
   temperature: number | null
   maxTokens: number | null
+  drafts: NonNullable<GenerateOptions['drafts']> | null
 }
 
 /** @param search the query of the page's address, with or without its question mark */
@@ -45,12 +46,14 @@ export function parseOverrides(search: string): Overrides {
   if (gpuMB !== null) cluster.gpuBudgetBytes = Math.round(gpuMB * 1e6)
   if (query.get('softwareGpu') === 'on') cluster.takesSoftwareGpu = true
   const name = query.get('name')?.trim().slice(0, 64)
+  const drafts = query.get('drafts')
   const maxTokens = numberIn(query.get('maxTokens'), 1, 1_000_000)
   return {
     cluster,
     name: name ? name : null,
     temperature: numberIn(query.get('temperature'), 0, 10),
     maxTokens: maxTokens === null ? null : Math.round(maxTokens),
+    drafts: drafts === 'never' || drafts === 'always' ? drafts : null,
   }
 }
 

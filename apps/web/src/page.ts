@@ -39,6 +39,7 @@ export function createPage(
   const sampling = {
     temperature: overrides.temperature ?? defaultTemperature,
     maxTokens: overrides.maxTokens ?? defaultMaxTokens,
+    ...(overrides.drafts === null ? {} : { drafts: overrides.drafts }),
   }
   const chat = createChat(cluster, sampling, storage)
   const isServing = () =>

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { measuredMs, recordAfter, type TrackRecord } from './track-record.ts'
 
-const stats = (tpotMs: number, outputTokens = 20) => ({
+const stats = (tpotMs: number, outputTokens = 20, draftedTokens = 0) => ({
   ttftMs: 400,
   tpotMs,
   promptTokens: 9,
   cachedTokens: 0,
   outputTokens,
+  draftedTokens,
+  acceptedTokens: 0,
   stop: 'end' as const,
 })
 const after = (plan: number, ...tpotMs: number[]) =>
@@ -29,5 +31,9 @@ describe('the record of what answers took', () => {
   it('leaves out answers of a few words', () => {
     expect(recordAfter(null, 1, stats(50, 7))).toBeNull()
     expect(recordAfter(after(1, 40), 1, stats(50, 7))).toEqual({ plan: 1, tpotMs: [40] })
+  })
+
+  it('leaves out answers of which words were guessed', () => {
+    expect(recordAfter(after(1, 40), 1, stats(20, 50, 9))).toEqual({ plan: 1, tpotMs: [40] })
   })
 })

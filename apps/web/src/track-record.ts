@@ -16,13 +16,13 @@ export type TrackRecord = {
   tpotMs: readonly number[]
 }
 
-/** The record after one more answer. */
+/** The record after one more answer. One with guesses says nothing: what is predicted is a trip of one token. */
 export function recordAfter(
   record: TrackRecord | null,
   plan: number,
-  { tpotMs, outputTokens }: GenerateStats,
+  { tpotMs, outputTokens, draftedTokens }: GenerateStats,
 ): TrackRecord | null {
-  if (outputTokens < leastTokens) return record
+  if (outputTokens < leastTokens || draftedTokens > 0) return record
   const before = record?.plan === plan ? record.tpotMs : []
   return { plan, tpotMs: [...before, tpotMs].slice(-keptAnswers) }
 }

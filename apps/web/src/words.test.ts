@@ -7,6 +7,8 @@ const stats = {
   promptTokens: 9,
   cachedTokens: 0,
   outputTokens: 21,
+  draftedTokens: 0,
+  acceptedTokens: 0,
   stop: 'end',
 } as const
 

@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest'
 import { createPrng } from './model/prng.ts'
 import { maxMessageChars, parseControlMessage, parseFromDevice, parseFromServer } from './protocol.ts'
 
-const stats = { ttftMs: 5, tpotMs: 2, promptTokens: 3, cachedTokens: 0, outputTokens: 7, stop: 'end' }
+const stats = {
+  ttftMs: 5,
+  tpotMs: 2,
+  promptTokens: 3,
+  cachedTokens: 0,
+  outputTokens: 7,
+  draftedTokens: 6,
+  acceptedTokens: 2,
+  stop: 'end',
+}
 const device = 'alice-device'
 const profile = {
   device,

@@ -16,7 +16,7 @@ import * as v from 'valibot'
 import { errorCodes } from './errors.ts'
 
 /** Bump on any change that a device built yesterday could not read. Checked in `join` and `hello`. */
-export const protocolVersion = 7
+export const protocolVersion = 8
 
 /** Longest JSON text taken from the network: a chat of a model's whole context fits, a flood does not. */
 export const maxMessageChars = 1_048_576
@@ -271,6 +271,8 @@ const GenerateOptionsSchema = v.object({
   temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)),
   topP: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
   seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff)),
+  /** Whether tokens are guessed and run behind another one; as measured trips say, when absent. The words are the same. */
+  drafts: v.optional(v.picklist(['never', 'always'])),
 })
 export type GenerateOptions = v.InferOutput<typeof GenerateOptionsSchema>
 
@@ -283,6 +285,9 @@ const GenerateStatsSchema = v.object({
   /** Of these, how many were still in the KV cache from the turn before. */
   cachedTokens: Count,
   outputTokens: Count,
+  /** Guesses that were run behind a token on its trip, and how many of them came true. */
+  draftedTokens: Count,
+  acceptedTokens: Count,
   stop: v.picklist(['end', 'length', 'aborted']),
 })
 export type GenerateStats = v.InferOutput<typeof GenerateStatsSchema>
@@ -371,13 +376,15 @@ export type Activation = {
   position: number
   /** Next layer to run; `layer === nLayers` means: norm, logits, sample. */
   layer: number
-  /** 1 in decode, a chunk of the prompt in prefill; 0 ends a volley whose last rows were lost on the way. */
+  /** 1 in decode, more with guesses behind it, a chunk of the prompt in prefill; 0 ends a volley whose last rows were lost on the way. */
   rows: number
   /**
    * More frames of the same volley follow, of this session or of others: what the head sends together. A device that reads
    * weights for each step may wait for them.
    */
   more?: true
+  /** All rows are wanted back, not only the last one: guesses follow the first. */
+  every?: true
   /** A device on the way read weights to run these rows, so that more of them would have cost it next to nothing. */
   read?: true
   /** How long the layers that have run took, on all devices together: what is left of a token's time it was on its way. */

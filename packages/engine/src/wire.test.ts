@@ -44,8 +44,14 @@ describe('an activation on the wire', () => {
     expect(() => encodeActivation(activation(rows + 1, 4096), 'f16')).toThrow(/a frame holds 262144/)
   })
 
-  it('says whether more of its volley follow, and whether weights were read for it', () => {
-    for (const flags of [{}, { more: true }, { read: true }, { more: true, read: true }] as const) {
+  it('says whether more of its volley follow, whether weights were read for it, and whether every row is wanted', () => {
+    for (const flags of [
+      {},
+      { more: true },
+      { read: true },
+      { every: true },
+      { more: true, read: true, every: true },
+    ] as const) {
       const a: Activation = { ...activation(3, 8), ...flags }
       expect(decodeActivation(encodeActivation(a, 'f32'), 8)).toEqual(a)
       const { hidden: _, ...half } = decodeActivation(encodeActivation(a, 'f16'), 8)!

@@ -1,13 +1,13 @@
 /**
  * An activation as bytes: one frame of a link. Little-endian.
  *
- *  0  u8   version = 2         4  u32  position       12  u16  dim
+ *  0  u8   version = 3         4  u32  position       12  u16  dim
  *  1  u8   dtype 0 f32 · 1 f16  8  u16  rows           14  u16  plan
  *  2  u16  session             10  u16  layer          16  f32  computing, in ms
  *                                                      20  …    hidden (rows, dim)
  *
- * The dtype has 128 added where more frames of the same volley follow, and 64 where a device read weights to run these
- * rows. A frame without rows (dim 0) ends a volley whose last rows were lost on the way.
+ * The dtype has 128 added where more frames of the same volley follow, 64 where a device read weights to run these rows, and
+ * 32 where every row is wanted back. A frame without rows (dim 0) ends a volley whose last rows were lost on the way.
  *
  * A probe has 240 in place of the version, is as long as the activation that it stands for, and says its number at 4.
  * Its echo is the same with 241.
@@ -20,10 +20,11 @@ import { maxFrameBytes } from './ring/link.ts'
 
 export type Dtype = 'f32' | 'f16'
 
-const frameVersion = 2
+const frameVersion = 3
 const headerBytes = 20
 const moreFlag = 128
 const readFlag = 64
+const everyFlag = 32
 const bytesPerValue = { f32: 4, f16: 2 } as const
 
 /** Most rows of width `dim` that fit one frame: the prefill chunk. */
@@ -47,7 +48,8 @@ export function encodeActivation(a: Activation, dtype: Dtype): Uint8Array {
   const frame = new Uint8Array(byteLength)
   const header = new DataView(frame.buffer)
   header.setUint8(0, frameVersion)
-  header.setUint8(1, (dtype === 'f16' ? 1 : 0) + (a.more ? moreFlag : 0) + (a.read ? readFlag : 0))
+  const flags = (a.more ? moreFlag : 0) + (a.read ? readFlag : 0) + (a.every ? everyFlag : 0)
+  header.setUint8(1, (dtype === 'f16' ? 1 : 0) + flags)
   header.setUint16(2, a.session, true)
   header.setUint32(4, a.position, true)
   header.setUint16(8, a.rows, true)
@@ -65,7 +67,7 @@ export function decodeActivation(frame: Uint8Array, dim: number): Activation | n
   if (frame.byteLength < headerBytes || frame.byteLength > maxFrameBytes) return null
   const header = new DataView(frame.buffer, frame.byteOffset, headerBytes)
   const flags = header.getUint8(1)
-  const kind = flags % readFlag
+  const kind = flags % everyFlag
   const dtype: Dtype | null = kind === 1 ? 'f16' : kind === 0 ? 'f32' : null
   if (header.getUint8(0) !== frameVersion || dtype === null) return null
   const rows = header.getUint16(8, true)
@@ -82,6 +84,7 @@ export function decodeActivation(frame: Uint8Array, dim: number): Activation | n
     rows,
     ...(flags & moreFlag ? { more: true } : {}),
     ...(flags & readFlag ? { read: true } : {}),
+    ...(flags & everyFlag ? { every: true } : {}),
     ...(computeMs > 0 && computeMs < Infinity ? { computeMs } : {}),
     hidden,
   }

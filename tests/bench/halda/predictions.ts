@@ -120,7 +120,7 @@ export async function predictAndMeasure(
   const profiles = room!.devices.flatMap(({ profile }): DeviceProfile[] => (profile ? [profile] : []))
   const model = room!.choice!.profile
   const { plan } = room!.numbered!
-  const { stats } = await cluster.chat(0, chat, prompt, { maxTokens: genTokens })
+  const { stats } = await cluster.chat(0, chat, prompt, { maxTokens: genTokens, drafts: 'never' })
   const positions = stats.promptTokens + stats.outputTokens / 2
   const cost = planCost(plan, profiles, model, { positions })
   const total = (of: (part: (typeof cost.devices)[number]) => number) =>

@@ -191,6 +191,8 @@ test('a row tells of the tab that reads longest, and of all tabs what they strea
       promptTokens: 1,
       cachedTokens: 0,
       outputTokens: 9,
+      draftedTokens: 0,
+      acceptedTokens: 0,
       stop: 'length' as const,
     },
     promptStreams: [],

@@ -37,7 +37,10 @@ export function measureMovingBudget(tokens: number, log: Log): Promise<MovingBud
       lift()
       // One conversation, asked twice, needs no more KV cache the second time.
       const ask = () =>
-        cluster.chat(0, 'moving-budget', [{ role: 'user', content: 'MEASURE' }], { maxTokens: tokens })
+        cluster.chat(0, 'moving-budget', [{ role: 'user', content: 'MEASURE' }], {
+          maxTokens: tokens,
+          drafts: 'never',
+        })
       // A prompt's last row is rounded otherwise among the rows before it than alone, where those are remembered.
       await ask()
       const still = await ask()

@@ -97,7 +97,7 @@ async function answerAtOnce({ cluster }: Room, chats: readonly Chat[], maxTokens
   const readBytes = async () => (await cluster.figures()).reduce((sum, device) => sum + device.readBytes, 0)
   const before = await readBytes()
   const answers = await Promise.all(
-    chats.map(({ tab, chat }) => cluster.chat(tab, chat, messages, { maxTokens })),
+    chats.map(({ tab, chat }) => cluster.chat(tab, chat, messages, { maxTokens, drafts: 'never' })),
   )
   const streamedBytes = (await readBytes()) - before
   const tpotMs = median(answers.map(({ stats }) => stats.tpotMs))

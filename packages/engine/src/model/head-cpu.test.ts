@@ -115,10 +115,33 @@ test('several rows share one pass over the pieces, and each gets the logits that
   acquired = 0
   const before = head.scratchBytes()
   const together: Float32Array[] = []
-  await head.logits(rows, (logits, row) => (together[row] = logits.values().slice()))
+  await head.logits(rows, (logits, row) => {
+    together[row] = logits.values().slice()
+  })
   expect(together).toEqual(alone)
   expect(acquired).toBe(pieces.length - 1)
   expect(head.scratchBytes()).toBe(before + (rows.length - 1) * vocabSize * 4)
+})
+
+test('rows behind one that wants no more get no logits, held or streamed', async () => {
+  const gguf = tinyModel({ type: 'Q8_0', dim, vocabSize, tiedOutput: false })
+  const { head, pieces, regionOf, stream } = await pieceByPiece(gguf, await createReferenceBackend())
+  const rows = [1, 2, 3].map((seed) => randomNumbers(seed, dim))
+  const before = head.scratchBytes()
+  for (const held of [true, false]) {
+    for (const piece of pieces.keys()) {
+      if (held) head.load(piece, regionOf(pieces[piece]!))
+      else head.stream(piece, stream)
+    }
+    const used: number[] = []
+    await head.logits(rows, (_, row) => {
+      used.push(row)
+      return row < 1
+    })
+    expect(used).toEqual([0, 1])
+    // What is held runs row by row, so that nothing is computed for those that nobody wants.
+    if (held) expect(head.scratchBytes()).toBe(before)
+  }
 })
 
 test('a held embedding is not read', async () => {

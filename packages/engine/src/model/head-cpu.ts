@@ -69,7 +69,7 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
     x: make(dim), // (dim), of embed
     normed: make(dim), // (dim), of logits
     part: pieces.length > 1 ? make(rowsOf(pieces)) : null, // (rows of the largest piece)
-    scores: [make(vocabSize)], // (vocabSize) each, of as many rows as ever came together
+    scores: [make(vocabSize)], // (vocabSize) each, of as many rows as ever shared a reading
   }))
   /** A group of the embedding's rows, as it is packed: the least that can be read. */
   const group = roomFor(groupBytes(embedding.type, dim))
@@ -119,6 +119,22 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
     }
   }
 
+  /** Logits of each row (dim), into as many of the scores; a piece is taken once for all. */
+  async function score(hidden: readonly Float32Array[]): Promise<void> {
+    while (scores.length < hidden.length) scores.push(backend.scratch(vocabSize))
+    for (const [i, { firstRow, rows }] of pieces.entries()) {
+      await withPiece(i, (w) => {
+        for (const [row, values] of hidden.entries()) {
+          normed.values().set(values)
+          backend.rmsNorm(normed, normed, normWeights, 1, rmsEps)
+          const whole = scores[row]!
+          backend.matmul([{ out: part ?? whole, w }], normed, 1)
+          if (part) whole.values().set(part.values().subarray(0, rows), firstRow)
+        }
+      })
+    }
+  }
+
   function unloadEmbedding(): void {
     held?.region.free()
     held = null
@@ -142,19 +158,15 @@ export function createHead({ backend, config, shard, pieces, norm, read }: HeadO
     },
 
     async logits(hidden, use) {
-      while (scores.length < hidden.length) scores.push(backend.scratch(vocabSize))
-      for (const [i, { firstRow, rows }] of pieces.entries()) {
-        await withPiece(i, (w) => {
-          for (const [row, values] of hidden.entries()) {
-            normed.values().set(values)
-            backend.rmsNorm(normed, normed, normWeights, 1, rmsEps)
-            const whole = scores[row]!
-            backend.matmul([{ out: part ?? whole, w }], normed, 1)
-            if (part) whole.values().set(part.values().subarray(0, rows), firstRow)
-          }
-        })
+      if (streamed.size > 0) {
+        await score(hidden)
+        for (const row of hidden.keys()) if (use(logitsIn(backend, scores[row]!), row) === false) return
+        return
       }
-      for (const row of hidden.keys()) use(logitsIn(backend, scores[row]!), row)
+      for (const [row, values] of hidden.entries()) {
+        await score([values])
+        if (use(logitsIn(backend, scores[0]!), row) === false) return
+      }
     },
 
     loadEmbedding(region) {

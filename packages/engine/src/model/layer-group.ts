@@ -20,7 +20,8 @@ export type LayerGroup<Cache> = {
   /**
    * Says that all runs are through.
    *
-   * @param result (rows of all runs, dim); behind the model's last layer, `isLast`, each run's last row where it begins
+   * @param result (rows of all runs, dim); behind the model's last layer, `isLast`, each run's last row where it begins, or
+   *   all where it asks for every row
    * @returns what `Layers.run` does
    */
   done(result: Float32Array, isLast: boolean): (Activation | EngineError)[]
@@ -52,7 +53,7 @@ export function openGroup<Cache extends KvCache>(
         caches.commit(a.session, span, a.position + a.rows)
         const hidden = result.subarray(at, at + a.hidden.length)
         const out = { ...a, layer: a.layer + span.length, hidden }
-        return isLast ? lastRow(out) : out
+        return isLast && !a.every ? lastRow(out) : out
       })
       return opened.map((kv) => (kv instanceof EngineError ? kv : through.shift()!))
     },

@@ -7,6 +7,7 @@ import { loadModel, type LoadedModel } from '../node/load-model.ts'
 import { createNodeHost } from '../node/wasm-host.ts'
 import { bytesSource } from '../testing/bytes-source.ts'
 import { nmse } from '../testing/nmse.ts'
+import { randomNumbers } from '../testing/random-blocks.ts'
 import type { Activation } from '../protocol.ts'
 import { referenceLayers } from '../testing/reference-layers.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
@@ -28,6 +29,30 @@ describe('layers over WASM', () => {
       }),
     )
 })
+
+describe.each(['Q8_0', 'Q4_0', 'Q4_K', 'Q6_K', 'F16'] as const)(
+  'a token and guesses behind it, %s',
+  (type) => {
+    test('have the bits that they have one by one, wherever a page of the KV cache ends', async () => {
+      const [width, before, most] = [256, 59, 8]
+      const backend = await createWasmBackend(createNodeHost(), { threads: 1 })
+      const { layers } = await loadModel(bytesSource(tinyModel({ nLayers, type, dim: width })), backend)
+      const hidden = randomNumbers(1, (before + most) * width)
+      const rowsOf = async (session: number, from: number, to: number) => {
+        const rows = hidden.subarray(from * width, to * width)
+        const frame = { plan: 1, session, position: from, layer: 0, rows: to - from, hidden: rows }
+        return (await runAlone(layers, { ...frame, every: true }, nLayers)).hidden.slice()
+      }
+      await rowsOf(1, 0, before)
+      await rowsOf(2, 0, before)
+      const alone: number[] = []
+      for (let at = before; at < before + most; at++) alone.push(...(await rowsOf(1, at, at + 1)))
+      for (let rows = 2; rows <= most; rows++)
+        expect([...(await rowsOf(2, before, before + rows))]).toEqual(alone.slice(0, rows * width))
+      backend.close()
+    })
+  },
+)
 
 const tokens = [3, 141, 59, 26, 5, 35, 89, 79, 32, 38]
 const nLayers = 3

@@ -107,7 +107,7 @@ export function createLayers(
               if (isFirst) pass.x.values().set(a.hidden.subarray(from, to))
               else if (!inPlace) pass.x.values().set(result.subarray(at + from, at + to))
               const position = a.position + row
-              if (layer === lastLayer) {
+              if (layer === lastLayer && !a.every) {
                 pass.runLast(weights, kv[i]!, rows, position)
                 result.set(pass.x.values().subarray(0, config.dim), at)
                 continue

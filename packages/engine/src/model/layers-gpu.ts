@@ -114,7 +114,7 @@ export function createGpuLayers({ gpu, backend, config, budgetBytes }: GpuLayers
     return x
   }
 
-  /** Runs all rows and reads what came of them into the result; behind the model's last layer, of each run the last row. */
+  /** Runs all rows and reads what came of them into the result; behind the model's last layer, of each run what it asks for. */
   async function runAll(
     runs: readonly Run<GpuKvCache>[],
     held: readonly HeldLayer[],
@@ -132,7 +132,7 @@ export function createGpuLayers({ gpu, backend, config, budgetBytes }: GpuLayers
         const from = a.hidden as Float32Array<ArrayBuffer>
         device.queue.writeBuffer(hidden[0], 0, from, row * dim, rows * dim)
         const out = await through(held, kv, { rows, position: a.position + row })
-        const [first, to, count] = isLast ? [rows - 1, at, 1] : [0, at + row * dim, rows]
+        const [first, to, count] = isLast && !a.every ? [rows - 1, at, 1] : [0, at + row * dim, rows]
         const encoder = device.createCommandEncoder()
         encoder.copyBufferToBuffer(out, first * dim * 4, results, to * 4, count * dim * 4)
         device.queue.submit([encoder.finish()])

@@ -189,6 +189,34 @@ export const layersBehaviour: readonly LayersCase[] = [
     equal(last.length, dim)
   }),
 
+  behaviour(
+    'every row comes back where it is asked for, each as alone, and going back takes them off',
+    async (subject) => {
+      const { layers, run, newSession } = subject
+      const judge = newSession()
+      await run(judge, 0, 4)
+      const alone: Float32Array[] = []
+      for (let at = 4; at < 8; at++) alone.push(await run(judge, at, at + 1))
+      const session = newSession()
+      await run(session, 0, 4)
+      const frame = {
+        plan: 7,
+        session,
+        position: 4,
+        layer: 0,
+        rows: 4,
+        every: true as const,
+        hidden: rowsOf(4, 8),
+      }
+      const { hidden, ...rest } = await runAlone(layers, frame, nLayers)
+      equal(rest, { plan: 7, session, position: 4, layer: nLayers, rows: 4, every: true })
+      for (const [row, want] of alone.entries()) near(hidden.subarray(row * dim, (row + 1) * dim), want, 1e-6)
+      // Two of them came true.
+      near(await run(session, 6, 7), alone[2]!, 1e-6)
+      await rejects(run(session, 8, 9), 'kv-lost')
+    },
+  ),
+
   behaviour('a prompt in chunks gives what it gives at once', async ({ run, newSession }) => {
     const rows = await run(newSession(), 0, 10, { count: nLayers - 1 })
     const last = await run(newSession(), 0, 10)

@@ -15,9 +15,9 @@ export interface Layers {
    * session computes what it would compute alone, to the bit.
    *
    * @returns in the same order, the same rows with `layer` advanced by `count`, but behind the model's last layer the last
-   *   row alone, which says what comes next, whether more rows follow or not; `hidden` is valid until the next call. Or why
-   *   a session cannot go on while the others do: 'kv-lost' when its cache holds fewer positions than it should,
-   *   'out-of-memory' when there is room for the others' caches only.
+   *   row alone, which says what comes next, whether more rows follow or not, unless `every` asks for all; `hidden` is valid
+   *   until the next call. Or why a session cannot go on while the others do: 'kv-lost' when its cache holds fewer positions
+   *   than it should, 'out-of-memory' when there is room for the others' caches only.
    * @throws EngineError 'out-of-memory' when caches cannot grow, leaving them as they were
    */
   run(group: readonly Activation[], count: number): Promise<(Activation | EngineError)[]>
@@ -42,14 +42,18 @@ export interface Head {
   /**
    * Calls `use` for each row (dim) with its logits (vocabSize), which are valid meanwhile, and its number. What is read
    * for it is read once for all rows.
+   *
+   * @param use is called for no row behind one for which it says false; where nothing is read, their logits are not computed
    */
-  logits(rows: readonly Float32Array[], use: (logits: Logits, row: number) => void): Promise<void>
+  logits(rows: readonly Float32Array[], use: (logits: Logits, row: number) => boolean | void): Promise<void>
 }
 
 /** The logits (vocabSize) of one row, fresh. */
 export async function logitsOf(head: Head, row: Float32Array): Promise<Float32Array> {
   let fresh = new Float32Array(0)
-  await head.logits([row], (logits) => (fresh = logits.values().slice()))
+  await head.logits([row], (logits) => {
+    fresh = logits.values().slice()
+  })
   return fresh
 }
 

@@ -4,7 +4,9 @@
  * @module
  */
 import type { Logits } from '../model/logits.ts'
-import type { Volleys } from './volleys.ts'
+import { createGuesses } from './guesses.ts'
+import { draftLength, longestDraft, type TripMs } from './trip-times.ts'
+import type { Voice, Volleys } from './volleys.ts'
 
 export type GenerateInput = {
   volleys: Volleys
@@ -19,6 +21,22 @@ export type GenerateInput = {
   /** Positions the KV cache may hold. */
   contextLength: number
   signal: AbortSignal
+  /** Tokens may be guessed and run behind another one, which changes no word; none are when absent. */
+  drafts?: DraftOptions
+}
+
+export type DraftOptions = {
+  /** As many as fit, whatever trips take; else as many as measured trips say. */
+  always: boolean
+  /** What comes of it is counted here. */
+  counts: DraftCounts
+}
+
+export type DraftCounts = {
+  /** Guesses that were run. */
+  drafted: number
+  /** Of these, those that came true: tokens that made no trip of their own. */
+  accepted: number
 }
 
 /** Why the loop ended: the model said so, maxTokens or the context was reached, or the signal was aborted. */
@@ -31,21 +49,57 @@ export type StopReason = 'end' | 'length' | 'aborted'
  * @throws EngineError what {@link Voice.next} throws; `cached` then holds what is known to be everywhere
  */
 export async function* generate(input: GenerateInput): AsyncGenerator<number, StopReason> {
-  const { volleys, session, prompt, cached, sample, isEnd, maxTokens, contextLength, signal } = input
+  const { volleys, session, prompt, cached, sample, isEnd, maxTokens, contextLength, signal, drafts } = input
   cached.length = reusablePrefix(prompt, cached)
+  const most = Math.min(maxTokens, contextLength - prompt.length + 1)
+  const drafter = drafts && createDrafter(prompt, isEnd, drafts)
   const voice = volleys.join({ session, cached, sample, signal })
   try {
-    let token = await voice.next(prompt.slice(cached.length))
-    for (let n = 1; token !== null; n++) {
-      if (isEnd(token)) return 'end'
-      yield token
-      if (n === maxTokens || cached.length + 1 > contextLength) return 'length'
-      if (signal.aborted) break
-      token = await voice.next([token])
+    let tokens = await voice.next(prompt.slice(cached.length))
+    for (let n = 0; tokens !== null;) {
+      drafter?.hear(tokens)
+      for (const token of tokens) {
+        if (isEnd(token)) return 'end'
+        yield token
+        if (++n >= most) return 'length'
+        if (signal.aborted) return 'aborted'
+      }
+      // Behind the guesses comes one more token.
+      tokens = await voice.next(tokens.slice(-1), drafter?.next(voice, most - n - 1))
     }
     return 'aborted'
   } finally {
     voice.leave()
+  }
+}
+
+const notAlone: { mostGuesses: number; tripMs: TripMs } = { mostGuesses: 0, tripMs: () => null }
+
+/** Guesses of one answer, those that were run and those that might have been. */
+function createDrafter(
+  prompt: readonly number[],
+  isEnd: (token: number) => boolean,
+  { always, counts }: DraftOptions,
+) {
+  const guesses = createGuesses(prompt)
+  let draft: number[] = []
+  /** What would have been guessed is compared as well, and costs nothing. */
+  let foreseen: number[] = []
+  return {
+    next({ alone }: Voice, most: number): number[] {
+      const { mostGuesses, tripMs } = alone() ?? notAlone
+      const room = Math.min(most, mostGuesses)
+      const length = always ? Math.min(room, longestDraft) : draftLength(guesses.likelihood(), room, tripMs)
+      foreseen = guesses.next(Math.max(1, length))
+      const end = foreseen.findIndex(isEnd)
+      draft = foreseen.slice(0, end < 0 ? length : Math.min(end, length))
+      counts.drafted += draft.length
+      return draft
+    },
+    hear(tokens: readonly number[]): void {
+      guesses.hear(tokens, draft.length > 0 ? draft : foreseen.slice(0, 1))
+      if (draft.length > 0) counts.accepted += tokens.length - 1
+    },
   }
 }
 

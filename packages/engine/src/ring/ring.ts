@@ -37,9 +37,14 @@ export interface Ring {
   readonly plan: Plan
   readonly chunkRows: number
   /**
+   * How many guesses may go behind a token, in one frame of anybody's. None where a device computes on its GPU: several rows
+   * take other kernels there than one, which round otherwise.
+   */
+  readonly mostGuesses: number
+  /**
    * Head only: sends rows through all layers.
    *
-   * @returns `sent` once the next rows may follow; `passed` with the last row after the last layer
+   * @returns `sent` once the next rows may follow; `passed` with the last row after the last layer, or every row that was asked for
    * @throws EngineError 'link-lost' when the ring breaks, 'aborted' when it is closed, or what {@link Ring.fail} was told
    */
   pass(a: Omit<Activation, 'plan' | 'layer'>): { sent: Promise<void>; passed: Promise<Activation> }
@@ -71,7 +76,7 @@ function deviceBefore(plan: Plan, layer: number): DeviceId {
   return plan.windows.find((window) => window.firstLayer + window.layers === layer)?.device ?? plan.head
 }
 
-/** Rows under way, known by where they end, since only the last one comes back. */
+/** Rows under way, known by where they end, since of most only the last one comes back. */
 type Pass = {
   session: number
   /** Position after the last row. */
@@ -88,6 +93,8 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
   // What goes nowhere need not fit a frame.
   const isAlone = plan.windows.every(({ device }) => device === plan.head)
   const chunkRows = isAlone ? prefillRowsAlone : Math.min(prefillRows, maxRowsPerFrame(dim, dtype))
+  const usesGpu = plan.windows.some(({ gpuLayers }) => gpuLayers > 0)
+  const mostGuesses = usesGpu ? 0 : maxRowsPerFrame(dim, 'f32') - 1
   let reads = false
   let closed = false
   let droppedFrames = 0
@@ -179,6 +186,7 @@ export function joinRing({ me, numbered, dim, dtype, layers, linkTo, onfailed }:
   return {
     plan,
     chunkRows,
+    mostGuesses,
     pass(rows) {
       const a: Activation = { ...rows, plan: numbered.number, layer: 0 }
       const passed = new Promise<Activation>((resolve, reject) => {

@@ -8,6 +8,7 @@
 import type { Head } from '../model/layers.ts'
 import type { Logits } from '../model/logits.ts'
 import type { Ring } from './ring.ts'
+import { createTripTimes, type TripMs } from './trip-times.ts'
 
 export type VoiceOptions = {
   session: number
@@ -20,14 +21,18 @@ export type VoiceOptions = {
 /** One conversation that is being answered. */
 export interface Voice {
   /**
-   * Runs tokens through all layers, behind those that are cached.
+   * Runs tokens through all layers, behind those that are cached, and guesses behind them. The sampler is asked once for
+   * each token that follows, so that it says what it would say without guesses.
    *
    * What is under way is waited for before this ends, whatever the reason, so that nothing of it meets what comes next.
    *
-   * @returns the token that follows; null when aborted
+   * @param guesses at what follows; only where {@link Voice.alone} allows them, behind one token
+   * @returns the tokens that follow: guesses as far as they came true, and one more; null when aborted
    * @throws EngineError what {@link Ring.pass} throws; `cached` then holds what is known to be everywhere
    */
-  next(tokens: readonly number[]): Promise<number | null>
+  next(tokens: readonly number[], guesses?: readonly number[]): Promise<number[] | null>
+  /** Null while others are being answered too: rows of theirs share a trip already. */
+  alone(): { mostGuesses: number; tripMs: TripMs } | null
   /** Nobody waits for its next tokens any more. */
   leave(): void
 }
@@ -41,16 +46,17 @@ type Call = VoiceOptions & {
   /** The voice joined as this one; those who came last go last. */
   number: number
   tokens: readonly number[]
-  resolve(token: number | null): void
+  guesses: readonly number[]
+  resolve(tokens: number[] | null): void
   reject(thrown: unknown): void
 }
 
 type Chunk = { tokens: readonly number[]; position: number; hidden: Float32Array }
 
-/** A call on its way: its rows after the last layer as they come back, or why there will be no more. */
+/** A call on its way: what comes back behind the last layer, by and by, or why there will be no more. */
 type Pass = { call: Call; rows: Promise<Float32Array>[]; thrown?: unknown }
 
-type Outcome = { call: Call; hidden?: Float32Array; token?: number; thrown?: unknown }
+type Outcome = { call: Call; hidden?: Float32Array; said: number[]; thrown?: unknown }
 
 /**
  * @param onhead hears what the head took for a token of a voice that was alone, besides its layers: output, sampling, text,
@@ -69,6 +75,7 @@ export function createVolleys(
   let underWay = 0
   /** When the last token of a lone voice came out of the ring. */
   let backAtMs: number | null = null
+  const trips = createTripTimes()
 
   function start(): void {
     if (!ring.reads()) for (const call of waiting.splice(0)) void send([call])
@@ -80,19 +87,23 @@ export function createVolleys(
     const passes = calls.toSorted((a, b) => a.number - b.number).map((call): Pass => ({ call, rows: [] }))
     await sendAll(passes)
     const outcomes = await Promise.all(passes.map(outcomeOf))
-    backAtMs = voices === 1 ? performance.now() : null
+    backAtMs = voices === 1 && calls[0]!.guesses.length === 0 ? performance.now() : null
     const back = outcomes.filter(({ hidden }) => hidden !== undefined)
     try {
-      const rows = back.map(({ hidden }) => hidden!)
-      const sample = (logits: Logits, i: number) => (back[i]!.token = back[i]!.call.sample(logits))
-      if (rows.length > 0) await head.logits(rows, sample)
+      const rows = back.flatMap(rowsOf)
+      if (rows.length > 0)
+        await head.logits(
+          rows.map(({ hidden }) => hidden),
+          (logits, i) => hear(rows[i]!, logits),
+        )
+      for (const { call, said } of back) call.cached.push(...call.guesses.slice(0, said.length - 1))
     } catch (thrown) {
       for (const outcome of back) outcome.thrown = thrown
     }
     underWay -= calls.length
-    for (const { call, thrown, token = null } of outcomes) {
-      if (thrown === undefined) call.resolve(token)
-      else call.reject(thrown)
+    for (const { call, thrown, hidden, said } of outcomes) {
+      if (thrown !== undefined) call.reject(thrown)
+      else call.resolve(hidden ? said : null)
     }
   }
 
@@ -113,11 +124,12 @@ export function createVolleys(
   }
 
   async function* chunksOf(pass: Pass): AsyncGenerator<Chunk> {
-    const { cached, tokens, signal } = pass.call
+    const { cached, tokens, guesses, signal } = pass.call
     const start = cached.length
-    for (let at = 0; at < tokens.length; at += ring.chunkRows) {
+    const all = [...tokens, ...guesses]
+    for (let at = 0; at < all.length; at += ring.chunkRows) {
       if (signal.aborted || pass.thrown !== undefined) return
-      const some = tokens.slice(at, at + ring.chunkRows)
+      const some = all.slice(at, at + ring.chunkRows)
       yield { tokens: some, position: start + at, hidden: await head.embed(some) }
     }
   }
@@ -125,16 +137,22 @@ export function createVolleys(
   /** Resolves once the next rows may follow. */
   async function sendChunk(pass: Pass, { tokens, position, hidden }: Chunk, more: boolean): Promise<void> {
     const { call } = pass
-    const { session, cached } = call
-    const rows = { session, position, rows: tokens.length, hidden }
+    const { session, cached, guesses } = call
+    const every = guesses.length > 0 ? { every: true as const } : {}
+    const rows = { session, position, rows: tokens.length, hidden, ...every }
     const isAlone = voices === 1 && call.tokens.length === 1
     const startMs = performance.now()
     const { sent, passed } = ring.pass(more ? { ...rows, more } : rows)
     if (backAtMs !== null && voices === 1 && tokens.length === 1) onhead?.(performance.now() - backAtMs)
     backAtMs = null
     const row = passed.then((a) => {
-      if (isAlone && voices === 1) onway?.(performance.now() - startMs - (a.computeMs ?? 0))
-      cached.push(...tokens)
+      const tripMs = performance.now() - startMs
+      if (isAlone && voices === 1) {
+        trips.note(tokens.length, tripMs)
+        if (guesses.length === 0) onway?.(tripMs - (a.computeMs ?? 0))
+      }
+      // Which guesses came true is not known yet.
+      cached.push(...tokens.slice(0, tokens.length - guesses.length))
       return a.hidden
     })
     // What follows would be lost as well.
@@ -155,12 +173,13 @@ export function createVolleys(
       }
       options.signal.addEventListener('abort', forget)
       return {
-        next: (tokens) =>
+        next: (tokens, guesses = []) =>
           new Promise((resolve, reject) => {
-            call = { ...options, number, tokens, resolve, reject }
+            call = { ...options, number, tokens, guesses, resolve, reject }
             waiting.push(call)
             start()
           }),
+        alone: () => (voices === 1 ? { mostGuesses: ring.mostGuesses, tripMs: trips.tripMs } : null),
         leave() {
           options.signal.removeEventListener('abort', forget)
           voices--
@@ -176,7 +195,28 @@ export function createVolleys(
 async function outcomeOf(pass: Pass): Promise<Outcome> {
   const { call, rows } = pass
   const settled = await Promise.allSettled(rows)
-  if (pass.thrown !== undefined) return { call, thrown: pass.thrown }
+  if (pass.thrown !== undefined) return { call, said: [], thrown: pass.thrown }
   const last = settled.at(-1)
-  return last?.status === 'fulfilled' && !call.signal.aborted ? { call, hidden: last.value } : { call }
+  const isBack = last?.status === 'fulfilled' && !call.signal.aborted
+  return isBack ? { call, said: [], hidden: last.value } : { call, said: [] }
+}
+
+/** A row (dim) behind the last layer, from which the token that follows is sampled. */
+type Row = { outcome: Outcome; at: number; hidden: Float32Array }
+
+function rowsOf(outcome: Outcome): Row[] {
+  const { call, hidden } = outcome
+  const rows = call.guesses.length + 1
+  const dim = hidden!.length / rows
+  return Array.from({ length: rows }, (_, at) => {
+    return { outcome, at, hidden: hidden!.subarray(at * dim, (at + 1) * dim) }
+  })
+}
+
+/** Rows come as long as the guesses before them came true. @returns false behind a wrong one, and behind the last */
+function hear({ outcome: { call, said }, at }: Row, logits: Logits): boolean | void {
+  const token = call.sample(logits)
+  said.push(token)
+  // A call with guesses goes alone: behind a wrong one no row is wanted.
+  if (call.guesses.length > 0) return token === call.guesses[at]
 }

@@ -82,6 +82,8 @@ export async function greedyTokens(
 /** The token that most likely follows a row (dim) behind the last layer. */
 export async function likeliest(head: Head, row: Float32Array): Promise<number> {
   let token = -1
-  await head.logits([row], (logits) => (token = logits.argmax()))
+  await head.logits([row], (logits) => {
+    token = logits.argmax()
+  })
   return token
 }

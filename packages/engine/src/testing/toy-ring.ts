@@ -48,7 +48,7 @@ function logits(row: Float32Array): Logits {
 export const argmax = (logits: Logits) => logits.argmax()
 export const toyHead: Head = {
   embed: async (tokens) => embed(tokens),
-  logits: async (rows, use) => rows.forEach((row, i) => use(logits(row), i)),
+  logits: async (rows, use) => void rows.every((row, i) => use(logits(row), i) !== false),
 }
 
 /** Recomputes the whole sequence for every token: the judge. */
@@ -82,6 +82,7 @@ export function toyLayers(): Layers {
       hidden = Float32Array.from(rows.flatMap((row) => [...row]))
     }
     if (a.layer + count < nLayers) return { ...a, layer: a.layer + count, hidden }
+    if (a.every) return { ...a, layer: nLayers, hidden }
     const { more: _, ...rest } = a
     const end = a.position + a.rows
     return { ...rest, layer: nLayers, rows: 1, position: end - 1, hidden: hidden.slice(-dim) }

@@ -6,7 +6,7 @@
 import { EngineError } from '../errors.ts'
 import { createSampler } from '../model/sampler.ts'
 import type { Begun, ChatMessage, GenerateOptions, GenerateStats } from '../protocol.ts'
-import { generate, reusablePrefix, type StopReason } from '../ring/generate.ts'
+import { generate, reusablePrefix, type DraftCounts, type StopReason } from '../ring/generate.ts'
 import type { Volleys } from '../ring/volleys.ts'
 import type { Session } from './conversations.ts'
 import type { Speech } from './speech.ts'
@@ -58,6 +58,7 @@ export function createAnswer({ volleys, speech, contextLength, ...asked }: Answe
   }
   const cachedTokens = reusablePrefix(prompt, cached)
   const sample = createSampler(options, saidBefore)
+  const counts: DraftCounts = { drafted: 0, accepted: 0 }
   const decoder = speech.createDecoder()
   for (const token of said) decoder.push(token)
   let firstAtMs = 0
@@ -80,6 +81,7 @@ export function createAnswer({ volleys, speech, contextLength, ...asked }: Answe
         maxTokens: options.maxTokens - said.length,
         contextLength,
         signal,
+        ...(options.drafts === 'never' ? {} : { drafts: { always: options.drafts === 'always', counts } }),
       })
       try {
         let next = await tokens.next()
@@ -103,6 +105,8 @@ export function createAnswer({ volleys, speech, contextLength, ...asked }: Answe
       promptTokens: prompt.length,
       cachedTokens,
       outputTokens: said.length,
+      draftedTokens: counts.drafted,
+      acceptedTokens: counts.accepted,
       stop,
     }),
   }
@@ -115,5 +119,7 @@ export const noStats = (askedAtMs: number, stop: StopReason): GenerateStats => (
   promptTokens: 0,
   cachedTokens: 0,
   outputTokens: 0,
+  draftedTokens: 0,
+  acceptedTokens: 0,
   stop,
 })

@@ -1,6 +1,6 @@
 import type { DeviceId } from '@hearth/halda'
 import { describe, expect, it } from 'vitest'
-import type { ChatMessage } from '../protocol.ts'
+import type { ChatMessage, GenerateOptions } from '../protocol.ts'
 import {
   alice,
   bob,
@@ -21,25 +21,30 @@ describe('when the ring breaks in the middle of an answer', () => {
     house.member(id).events.flatMap((event) => (event.type === 'paused' ? event.message : []))
 
   /** What was said before decides how the next question is read, also by a head that has not heard it. */
-  async function twoTurns(house: Household, asker: DeviceId, inTheMiddle: () => Promise<void>) {
-    const first = await house.ask(asker, question, 'chat-0001', { ...talk, maxTokens: 20 })
+  async function twoTurns(
+    house: Household,
+    asker: DeviceId,
+    inTheMiddle: () => Promise<void>,
+    options: GenerateOptions = talk,
+  ) {
+    const first = await house.ask(asker, question, 'chat-0001', { ...options, maxTokens: 20 })
     const turns: ChatMessage[] = [
       ...question,
       { role: 'assistant', content: first.text },
       { role: 'user', content: 'in the' },
     ]
     const before = said(house, asker)
-    const second = house.ask(asker, turns, 'chat-0001', talk)
+    const second = house.ask(asker, turns, 'chat-0001', options)
     await until(() => said(house, asker) > before + 6)
     await inTheMiddle()
     return [first.text, (await second).text, (await second).end] as const
   }
 
-  async function undisturbed() {
+  async function undisturbed(options: GenerateOptions = talk) {
     const house = await createHousehold([alice])
     house.plan(1, alice, [[alice, nLayers]])
     await house.ready(alice)
-    return twoTurns(house, alice, async () => {})
+    return twoTurns(house, alice, async () => {}, options)
   }
 
   async function ringOfThree() {
@@ -74,6 +79,20 @@ describe('when the ring breaks in the middle of an answer', () => {
     expect(end).toMatchObject({ type: 'done', stats: { outputTokens: 60, stop: 'length' } })
     const name = leaver === alice ? 'alice' : 'bob'
     expect(pauses(house, asker).at(-1)).toBe(`${name} left; laying the ring again …`)
+  })
+
+  it('goes on where guesses were on their way', async () => {
+    // Made-up weights repeat themselves when nothing is drawn.
+    const repeating = { ...talk, temperature: 0.3, maxTokens: 90 }
+    const expected = await undisturbed({ ...repeating, drafts: 'never' })
+    const house = await ringOfThree()
+    const [first, second, end] = await twoTurns(house, charlie, () => house.reload(bob), {
+      ...repeating,
+      drafts: 'always',
+    })
+    expect(end.type === 'done' && end.stats.draftedTokens).toBeGreaterThan(0)
+    expect([first, second]).toEqual(expected.slice(0, 2))
+    expect(pauses(house, charlie).length).toBeGreaterThan(0)
   })
 
   it('goes on with a device that was reloaded', async () => {

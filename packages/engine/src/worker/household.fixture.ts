@@ -7,7 +7,7 @@
 import type { DeviceId, LayerWindow } from '@hearth/halda'
 import { afterEach } from 'vitest'
 import { createReferenceBackend } from '../backend/reference.ts'
-import type { ChatMessage, DeviceStatus, ModelChoice, RoomView } from '../protocol.ts'
+import type { ChatMessage, DeviceStatus, GenerateOptions, ModelChoice, RoomView } from '../protocol.ts'
 import { parseControlMessage } from '../protocol.ts'
 import { createMemoryLinks } from '../ring/memory-link.ts'
 import { createMemoryCatalogue } from '../store/memory-catalogue.ts'
@@ -163,7 +163,7 @@ export async function createHousehold(ids: DeviceId[], memoryBudgetBytes = 2 ** 
     async ready(...devices: DeviceId[]) {
       await until(() => devices.every((id) => members.get(id)!.status.phase === 'ready'))
     },
-    async ask(id: DeviceId, messages = question, chat = 'chat-0001', options = greedy) {
+    async ask(id: DeviceId, messages = question, chat = 'chat-0001', options: GenerateOptions = greedy) {
       const { device, events } = members.get(id)!
       const from = events.length
       device.ask({ type: 'generate', chat, messages, options })

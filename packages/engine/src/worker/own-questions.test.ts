@@ -139,6 +139,8 @@ describe('a question of this device', () => {
       promptTokens: 1,
       cachedTokens: 0,
       outputTokens: 2,
+      draftedTokens: 0,
+      acceptedTokens: 0,
       stop: 'end',
     } as const
     from(alice, token(8, ' more'), { type: 'done', chat, stats })

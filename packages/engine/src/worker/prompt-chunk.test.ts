@@ -14,8 +14,9 @@ test('nothing waits where nothing streams', () => {
   expect(createPromptChunk().rowsToCover(0, 10)).toBe(1)
 })
 
-test('a token alone says nothing about prompts', () => {
+test('a token says nothing about prompts, alone or with guesses behind it', () => {
   const chunk = createPromptChunk()
   chunk.noteRun(1, 4, 100)
+  chunk.noteRun(8, 4, 600)
   expect(chunk.rowsToCover(600, 10)).toBe(Infinity)
 })

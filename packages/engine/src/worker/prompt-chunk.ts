@@ -7,8 +7,8 @@
  * @module
  */
 
-/** Of one token alone other costs than computing are most. */
-const leastRows = 8
+/** Of one token alone other costs than computing are most; fewer rows may be guesses, which cost more each than a prompt's. */
+const leastRows = 12
 
 export interface PromptChunk {
   /** Takes note of a run. @param computeMs without waiting for weights */
