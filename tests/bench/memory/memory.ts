@@ -9,6 +9,7 @@ import { chromiumArgs, chromiumPath } from '../../chromium.ts'
 import { peerVersions } from '../peers.ts'
 import type { Verdict } from '../verdict.ts'
 import { verdicts } from './acceptance.ts'
+import { measureDrafts, type DraftsCase, type DraftsRow } from './drafts.ts'
 import { diskShortage, measureLarge, type LargeCase, type LargeRow } from './large.ts'
 import { measureMmap, type MmapReport } from './mmap.ts'
 import { measureMovingBudget, type MovingBudget } from './moving-budget.ts'
@@ -16,7 +17,7 @@ import type { Log } from './room.ts'
 import { measureSessions, type SessionsCase, type SessionsRow } from './sessions.ts'
 import { measureStreaming, type StreamCase, type StreamRow } from './streaming.ts'
 
-export const memoryParts = ['ablation', 'bound', 'sessions', 'large', 'mmap', 'budget'] as const
+export const memoryParts = ['ablation', 'bound', 'sessions', 'drafts', 'large', 'mmap', 'budget'] as const
 export const largeModels = ['8b', '32b', '70b'] as const
 
 export type MemoryChoices = {
@@ -34,6 +35,7 @@ export type MemoryReport = {
   ablation: StreamRow[]
   bound: StreamRow[]
   sessions: SessionsRow[]
+  drafts: DraftsRow[]
   large: LargeRow[]
   mmap: MmapReport
   budget: MovingBudget | null
@@ -60,6 +62,14 @@ const several: SessionsCase = {
   rounds: [1, 4],
   conversations: [1, 2, 4, 8],
 }
+const guessing: DraftsCase = {
+  tabs: 2,
+  share: 0.6,
+  diskBytesPerSec: 400e6,
+  temperatures: [0, 1],
+  turns: 2,
+}
+const guessedTokens = 32
 const largeCases: Record<(typeof largeModels)[number], LargeCase> = {
   '8b': { model: 'synth:llama-3-8b:Q4_K_M', tabs: 2, budgetBytes: 1e9, genTokens: 12, beside: true },
   '32b': { model: 'synth:qwen2.5-32b:Q4_K_M', tabs: 4, budgetBytes: 2e9, genTokens: 8, beside: false },
@@ -80,6 +90,7 @@ export async function runMemoryBench(choices: MemoryChoices, log: Log): Promise<
       : [],
     bound: has('bound') ? await measureStreaming([nearly], { genTokens, log }) : [],
     sessions: has('sessions') ? await measureSessions(several, { genTokens, log }) : [],
+    drafts: has('drafts') ? await measureDrafts(guessing, { genTokens: guessedTokens, log }) : [],
     large,
     mmap: has('mmap')
       ? await measureMmap({

@@ -4,6 +4,7 @@
  * @module
  */
 import { figure, table, verdictTable } from '../tables.ts'
+import type { DraftsRow } from './drafts.ts'
 import type { LargeRow } from './large.ts'
 import type { MemoryReport } from './memory.ts'
 import type { MmapReport } from './mmap.ts'
@@ -12,11 +13,12 @@ import type { SessionsRow } from './sessions.ts'
 import { boundMs, type StreamRow } from './streaming.ts'
 
 export function memoryText(report: MemoryReport): string {
-  const { machine, chromium, ablation, bound, sessions, large, mmap, budget, verdicts } = report
+  const { machine, chromium, ablation, bound, sessions, drafts, large, mmap, budget, verdicts } = report
   const parts = [
     ablation.length > 0 && streamTable(ablation),
     bound.length > 0 && streamTable(bound),
     sessions.length > 0 && sessionsTable(sessions),
+    drafts.length > 0 && draftsTable(drafts),
     large.length > 0 && largeTable(large),
     mmapText(mmap),
     budget && budgetText(budget),
@@ -83,6 +85,34 @@ function sessionsTable(rows: readonly SessionsRow[]): string {
       'tokens/s together',
       'streamed per token',
       'peak ÷ budget',
+      'same words',
+    ],
+    lines,
+  )
+}
+
+function draftsTable(rows: readonly DraftsRow[]): string {
+  const lines = rows.map((row) => [
+    row.diskBytesPerSec === null ? 'pinned' : perSec(row.diskBytesPerSec),
+    row.temperature,
+    figure(row.aloneTpotMs),
+    figure(row.tpotMs),
+    (row.aloneTpotMs / row.tpotMs).toFixed(2),
+    row.draftedTokens,
+    row.acceptedTokens,
+    row.outputTokens,
+    row.sameText ? 'yes' : 'no',
+  ])
+  return table(
+    [
+      'disk cap',
+      'temperature',
+      'ms per token without guesses',
+      'with',
+      '÷',
+      'guessed',
+      'came true',
+      'tokens',
       'same words',
     ],
     lines,
