@@ -4,9 +4,11 @@
 // weights elsewhere, meet it as 16-bit integers. Those cost nothing more to be precise, so they are: 13 bits, which is as
 // many as 6-bit weights leave room for in 32. Every four of them are stored as (0, 2, 1, 3): the even and the odd bytes
 // of a 32-bit lane of weights each find their pair in one lane. Without SIMD they stay in order.
+//
+// A third form is for tiles of 4-bit weights with sums in 16 bits: bytes of two blocks in each word, with one scale for both.
 
 import { ARGUMENTS, OP_QUANTIZE, announce, join, take } from './jobs'
-import { maxF32, relaxed, shortSums, sumI32 } from './lanes'
+import { highHalves, lowHalves, maxF32, relaxed, shortSums, sumI32 } from './lanes'
 import * as scalar from './scalar/activations'
 
 const BYTE_RANGE: f32 = 127
@@ -49,7 +51,15 @@ export class Activations {
   pairs: usize
   /** (tokens, cols / {@link PANEL_COLS}, rounded up), f32: what the pairs count */
   pairScales: usize
+  /** (tokens, cols), for tiles: int8, two blocks to a word, see {@link quantizeJoined}; 0 when no product wants it */
+  joined: usize
+  /** (tokens, cols / 64 rounded up), for tiles: two words of {@link JOINT_BYTES}, four tokens of each in turn */
+  joints: usize
 }
+
+/** Of two joined blocks and four tokens: their scale, f32, and where sums start, two i16. */
+export const JOINT_BYTES: usize = 32
+export const JOINT_STARTS: usize = 16
 
 export function activations(): Activations {
   return changetype<Activations>(ARGUMENTS)
@@ -79,15 +89,25 @@ export function ofToken(token: i32, at: usize): Activations {
 export const NEED_BYTES: i32 = 1
 export const NEED_SHORTS: i32 = 2
 export const NEED_PAIRS: i32 = 4
+/** In tiles; fewer tokens go as bytes. */
+export const NEED_JOINED: i32 = 8
 
 /** Rows of whole tiles (tile.ts), which go through four tokens at a time. */
 function wholeTiles(tokens: i32): i32 {
   return (tokens + 3) & ~3
 }
 
+/** Two blocks each; the last may lack its second. */
+function jointsOf(cols: i32): usize {
+  return <usize>((cols + 32) >> 6)
+}
+
 /** Bytes that {@link quantize} wants for `tokens` rows of `cols` values. */
 export function activationBytes(tokens: i32, cols: i32): usize {
-  return <usize>(wholeTiles(tokens) * (cols / 32)) * (32 + 64 + 4 + 4 + 4 + 4 + 8 + 2 + 4)
+  return (
+    <usize>wholeTiles(tokens) *
+    (<usize>(cols / 32) * (32 + 64 + 4 + 4 + 4 + 4 + 8 + 2 + 4) + jointsOf(cols) * (64 + 8))
+  )
 }
 
 /**
@@ -103,7 +123,9 @@ export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, lanes: i3
   a.tokens = tokens
   a.cols = cols
   a.lanes = lanes
-  a.bytes = needs & NEED_BYTES ? at : 0
+  const asBytes = lanes == 1 ? NEED_BYTES | NEED_JOINED : NEED_BYTES
+  const joints = <usize>wholeTiles(tokens) * jointsOf(cols)
+  a.bytes = needs & asBytes ? at : 0
   a.shorts = needs & NEED_SHORTS ? at + blocks * 32 : 0
   a.scales = at + blocks * 96
   a.shortScales = at + blocks * 100
@@ -112,6 +134,8 @@ export function quantize(x: usize, tokens: i32, cols: i32, needs: i32, lanes: i3
   a.halves = at + blocks * 112
   a.pairs = needs & NEED_PAIRS ? at + blocks * 120 : 0
   a.pairScales = at + blocks * 122
+  a.joints = at + blocks * 126
+  a.joined = needs & ~asBytes & NEED_JOINED ? a.joints + joints * 8 : 0
   if (needs == 0) return 0
   announce(OP_QUANTIZE, (tokens + <i32>lanes - 1) / <i32>lanes, blocks * 128)
   quantizeItems()
@@ -134,7 +158,12 @@ export function quantizeItems(): void {
 function quantizeToken(a: Activations, token: i32): void {
   const blocks = a.cols / 32
   const x = a.x + ((<usize>token * <usize>a.cols) << 2)
-  for (let b = 0; b < blocks; b++) quantizeBlock(a, token, b, x + ((<usize>b) << 7))
+  if (a.bytes || a.shorts) {
+    for (let b = 0; b < blocks; b++) quantizeBlock(a, token, b, x + ((<usize>b) << 7))
+  }
+  if (shortSums && a.joined) {
+    for (let b = 0; b < blocks; b += 2) quantizeJoined(a, token, b, x + ((<usize>b) << 7), b + 1 < blocks)
+  }
   if (a.pairs && a.lanes == 4) pairSums(a, token)
 }
 
@@ -148,16 +177,30 @@ function wordOf(a: Activations, token: i32, b: i32): usize {
   return <usize>(((first * tiles + (token >> 2) * inPanel + b - first) << 2) + (token & 3))
 }
 
-function quantizeBlock(a: Activations, token: i32, b: i32, x: usize): void {
-  if (!ASC_FEATURE_SIMD) return scalar.quantizeBlock(a, wordOf(a, token, b), x)
+/** The largest of some values, without signs. */
+function rangeOf(x: usize, bytes: usize): f32 {
   // pmax is one instruction where max, which lets NaN through, is several
   let largest = f32x4.abs(v128.load(x))
-  for (let i: usize = 16; i < 128; i += 16) largest = f32x4.pmax(largest, f32x4.abs(v128.load(x + i)))
-  const range = maxF32(largest)
+  for (let i: usize = 16; i < bytes; i += 16) largest = f32x4.pmax(largest, f32x4.abs(v128.load(x + i)))
+  return maxF32(largest)
+}
+
+function quantizeBlock(a: Activations, token: i32, b: i32, x: usize): void {
+  if (!ASC_FEATURE_SIMD) return scalar.quantizeBlock(a, wordOf(a, token, b), x)
+  const range = rangeOf(x, 128)
   const word = wordOf(a, token, b)
   const lane: usize = a.lanes == 1 ? 0 : <usize>(token & 3)
   if (a.bytes) quantizeBytes(a, word, lane, x, range)
   if (a.shorts) quantizeShorts(a, word, lane, x, range)
+}
+
+/** Where the tile of a token has blocks b and b + 1, joined, among those of all tiles. Panel by panel. */
+function jointOf(a: Activations, token: i32, b: i32): usize {
+  const joints = <i32>jointsOf(a.cols)
+  const first = (b & ~(PANEL_COLS / 32 - 1)) >> 1
+  const inPanel = min(PANEL_COLS / 64, joints - first)
+  const tiles = (a.tokens + 3) >> 2
+  return <usize>(first * tiles + (token >> 2) * inPanel + (b >> 1) - first)
 }
 
 /** The sums of a token as integers, each panel of the tiles beside its largest. */
@@ -193,6 +236,9 @@ function clearToken(a: Activations, token: i32): void {
     store<f32>(a.scales + word, 0)
     store<f32>(a.shortScales + word, 0)
   }
+  for (let b = 0; a.joined && b < a.cols >> 5; b += 2) {
+    store<f32>(a.joints + jointOf(a, token, b) * JOINT_BYTES + ((<usize>(token & 3)) << 2), 0)
+  }
   for (let panel = 0; a.pairs && panel * PANEL_COLS < a.cols; panel++) {
     store<f32>(a.pairScales + (panelOf(a, token, panel) << 2), 0)
   }
@@ -208,6 +254,61 @@ function quantizeBytes(a: Activations, word: usize, lane: usize, x: usize, range
   const second = sixteenBytes(x + 64, inverse, large, to + step * 4, step)
   store<f32>(a.scales + (word << 2), scale)
   storeSums(a, word, lane, scale, first, second)
+}
+
+/**
+ * Blocks b and b + 1, if there is one: word q has bytes 4q and 4q + 1 of both, word 8 + q bytes 4q + 2 and 4q + 3. Each is summed in a
+ * half of a lane of its own, where 32 products with weights from -8 to 7 just fit.
+ */
+function quantizeJoined(a: Activations, token: i32, b: i32, x: usize, isWhole: bool): void {
+  const scale = rangeOf(x, isWhole ? 256 : 128) / BYTE_RANGE
+  const lane = (<usize>(token & 3)) << 2
+  const joint = jointOf(a, token, b)
+  const to = a.joined + (joint << 8) + lane
+  const words = a.joints + joint * JOINT_BYTES + lane
+  // a block that is not there is the first one times zero
+  const y = isWhole ? x + 128 : x
+  const inverse0 = inverseOf(scale)
+  const inverse1 = isWhole ? inverse0 : f32x4.splat(0)
+  const sums = i32x4.add(
+    sixteenJoined(x, inverse0, y, inverse1, to),
+    sixteenJoined(x + 64, inverse0, y + 64, inverse1, to + 64),
+  )
+  const sum0 = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1)
+  const sum1 = i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3)
+  store<f32>(words, scale)
+  // partial sums may wrap around: the totals, at most 8 · 32 · 127, fit
+  store<i16>(words + JOINT_STARTS, <i16>(sum0 * -8))
+  store<i16>(words + JOINT_STARTS, <i16>(sum1 * -8), 2)
+  store<f32>(a.sums + (wordOf(a, token, b) << 2), scale * <f32>sum0)
+  if (isWhole) store<f32>(a.sums + (wordOf(a, token, b + 1) << 2), scale * <f32>sum1)
+}
+
+/**
+ * Half of each of two blocks, x and y.
+ *
+ * @returns two sums of the first, then two of the second
+ */
+function sixteenJoined(x: usize, inverse0: v128, y: usize, inverse1: v128, to: usize): v128 {
+  const large = f32x4.splat(ROUNDING)
+  const q0 = rounded(v128.load(x), inverse0, large)
+  const q1 = rounded(v128.load(x, 16), inverse0, large)
+  const q2 = rounded(v128.load(x, 32), inverse0, large)
+  const q3 = rounded(v128.load(x, 48), inverse0, large)
+  const r0 = rounded(v128.load(y), inverse1, large)
+  const r1 = rounded(v128.load(y, 16), inverse1, large)
+  const r2 = rounded(v128.load(y, 32), inverse1, large)
+  const r3 = rounded(v128.load(y, 48), inverse1, large)
+  const first = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(q0, q1), i16x8.narrow_i32x4_s(q2, q3))
+  const second = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(r0, r1), i16x8.narrow_i32x4_s(r2, r3))
+  storeWords(to, 16, lowHalves(first, second))
+  storeWords(to + 128, 16, highHalves(first, second))
+  const firsts = i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3))
+  const seconds = i32x4.add(i32x4.add(r0, r1), i32x4.add(r2, r3))
+  return i32x4.add(
+    v128.shuffle<i32>(firsts, seconds, 0, 2, 4, 6),
+    v128.shuffle<i32>(firsts, seconds, 1, 3, 5, 7),
+  )
 }
 
 function quantizeShorts(a: Activations, word: usize, lane: usize, x: usize, range: f32): void {

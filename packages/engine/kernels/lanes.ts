@@ -165,6 +165,16 @@ function twiceHigh(v: v128): v128 {
   return v128.shuffle<i16>(v, v, 4, 4, 5, 5, 6, 6, 7, 7)
 }
 
+/** Of each i32 lane the lower half, beside that of b. */
+export function lowHalves(a: v128, b: v128): v128 {
+  return v128.shuffle<i16>(a, i32x4.shl(b, 16), 0, 9, 2, 11, 4, 13, 6, 15)
+}
+
+/** Of each i32 lane the upper half, beside that of b. */
+export function highHalves(a: v128, b: v128): v128 {
+  return v128.shuffle<i16>(i32x4.shr_u(a, 16), b, 0, 9, 2, 11, 4, 13, 6, 15)
+}
+
 /** Sums of four rows, as the variant has them: an i32 per row. */
 export function total(sums: v128): v128 {
   return shortSums ? i32x4.extadd_pairwise_i16x8_s(sums) : sums

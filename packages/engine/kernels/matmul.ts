@@ -8,7 +8,9 @@
 
 import {
   Activations,
+  JOINT_BYTES,
   NEED_BYTES,
+  NEED_JOINED,
   NEED_PAIRS,
   NEED_SHORTS,
   PANEL_COLS,
@@ -17,7 +19,7 @@ import {
   quantize,
 } from './activations'
 import { OP_PRODUCTS, announce, join, scratchOf, take, threads } from './jobs'
-import { Tile, asIntegers, asPairs, tile, tileFloats } from './tile'
+import { Tile, asIntegers, asPairs, joinBlocks, tile, tileFloats } from './tile'
 import {
   Q4_0,
   areFloats,
@@ -27,6 +29,7 @@ import {
   groupBytes,
   hasMinima,
   meetsBytes,
+  meetsJoined,
   tilesFrom32,
   unpackBlocks,
   unpackFloats,
@@ -129,7 +132,8 @@ export function addProduct(out: usize, weights: usize, type: i32, rows: i32, bia
   product.firstItem = job.items
   job.bytes += <usize>groups * <usize>bytes
   job.items += (groups + product.chunk - 1) / product.chunk
-  if (!areFloats(type)) job.needs |= meetsBytes(type) ? NEED_BYTES : NEED_SHORTS
+  if (meetsJoined(type)) job.needs |= NEED_JOINED
+  else if (!areFloats(type)) job.needs |= meetsBytes(type) ? NEED_BYTES : NEED_SHORTS
   if (hasMinima(type)) job.needs |= NEED_PAIRS
 }
 
@@ -265,6 +269,7 @@ function tileIntegerGroup(
   const scales = scratch + PANEL_SCALES
   const minima = scratch + PANEL_MINIMA
   const areBytes = meetsBytes(type)
+  const joined = meetsJoined(type)
   const from32 = tilesFrom32(type)
   const startsBelow = type == Q4_0 || from32
   const perBlock = from32 ? 2 : 1
@@ -277,7 +282,8 @@ function tileIntegerGroup(
     const blocks = <usize>count
     const block = <usize>((col >> 5) * tiles)
     unpackBlocks(type, weights, col >> 5, count, scratch + PANEL, scales, minima)
-    asIntegers(scales, count * perBlock, scratch + FACTORS, areBytes)
+    if (joined) joinBlocks(scratch + PANEL, count)
+    asIntegers(scales, count * perBlock, scratch + FACTORS, areBytes, joined)
     t.panel = scratch + PANEL
     t.panelScales = scales
     t.factors = scratch + FACTORS
@@ -288,18 +294,37 @@ function tileIntegerGroup(
     t.x = areBytes ? a.bytes + (block << 7) : a.shorts + (block << 8)
     t.scales = (areBytes ? a.scales : a.shortScales) + (block << 4)
     t.out = results
-    for (let token = 0; token < tokens; token += 4) {
-      if (areBytes) {
-        if (startsBelow) tile<i8, u32>(t)
-        else tile<i8, void>(t)
-      } else if (startsBelow) tile<i16, u32>(t)
-      else tile<i16, void>(t)
-      t.x += blocks << (areBytes ? 7 : 8)
-      t.scales += blocks << 4
-      if (startsBelow) t.starts += blocks << (from32 ? 5 : 4)
-      t.out += 128
+    if (joined) {
+      tileJoined(t, a, block, count, tokens)
+    } else {
+      for (let token = 0; token < tokens; token += 4) {
+        if (areBytes) {
+          if (startsBelow) tile<i8, u32, void>(t)
+          else tile<i8, void, void>(t)
+        } else if (startsBelow) tile<i16, u32, void>(t)
+        else tile<i16, void, void>(t)
+        t.x += blocks << (areBytes ? 7 : 8)
+        t.scales += blocks << 4
+        if (startsBelow) t.starts += blocks << (from32 ? 5 : 4)
+        t.out += 128
+      }
     }
     if (hasMinima(type)) keepMinima(t, a, col, count, tokens, scratch, results)
+  }
+}
+
+/** A panel of joined blocks, behind `block` blocks of all tokens. */
+function tileJoined(t: Tile, a: Activations, block: usize, count: i32, tokens: i32): void {
+  const joints = <usize>((count + 1) >> 1)
+  t.folds = <i32>joints
+  t.span = 512
+  t.x = a.joined + (block << 7)
+  t.scales = a.joints + (block >> 1) * JOINT_BYTES
+  for (let token = 0; token < tokens; token += 4) {
+    tile<i8, u32, u32>(t)
+    t.x += joints << 8
+    t.scales += joints * JOINT_BYTES
+    t.out += 128
   }
 }
 
@@ -341,7 +366,7 @@ function tileMinima(
   t.scales = a.pairScales + ((<usize>first) << 4)
   t.out = results
   for (let token = 0; token < tokens; token += 4) {
-    tile<i16, void>(t)
+    tile<i16, void, void>(t)
     t.x += (<usize>a.cols >> 6) << 4
     t.scales += (<usize>((a.cols + PANEL_COLS - 1) / PANEL_COLS)) << 4
     t.out += 128

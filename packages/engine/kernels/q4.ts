@@ -370,10 +370,12 @@ export function unpackQ4_K(
     for (const end = at + 64; at < end; at += 8) {
       const sc = v128.load_ext<u8>(at),
         mn = v128.load_ext<u8>(at, 64)
-      v128.store(scales, f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(sc))))
-      v128.store(scales, f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(sc))), 16)
-      v128.store(minima, f32x4.mul(m0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn))))
-      v128.store(minima, f32x4.mul(m1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn))), 16)
+      const s0 = f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(sc)))
+      const s1 = f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(sc)))
+      v128.store(scales, s0)
+      v128.store(scales, s1, 16)
+      v128.store(minima, minimum(m0, i32x4.extend_low_i16x8_u(mn), s0))
+      v128.store(minima, minimum(m1, i32x4.extend_high_i16x8_u(mn), s1), 16)
       unpackNibbles(steps, panel, nibbles)
       steps += STEPS
       panel += relaxed ? 256 : 512
@@ -382,6 +384,12 @@ export function unpackQ4_K(
     }
     p += Q4_K_BYTES
   }
+}
+
+/** What is added to a block's weights in the tiles; joined they count from -8. */
+function minimum(m: v128, count: v128, scale: v128): v128 {
+  const from0 = f32x4.mul(m, f32x4.convert_i32x4_s(count))
+  return shortSums ? f32x4.add(from0, f32x4.mul(scale, f32x4.splat(8))) : from0
 }
 
 function unpackNibbles(p: usize, panel: usize, nibbles: v128): void {

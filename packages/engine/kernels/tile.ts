@@ -6,16 +6,17 @@
 //   floats  for every column the weights of rows 0 … 7
 //
 // Between two scales products are summed as integers. With sums in 16 bits, one more multiplication of pairs widens and
-// scales them at once, so scales are integers there too, each row of the panel with a factor of its own (asIntegers).
+// scales them at once, so scales are integers there too, each row of the panel with a factor of its own (asIntegers). A lane has
+// two such sums. With 4 bits they have room for two blocks, one each, scaled and added by the same multiplication (joinBlocks).
 
-import { PAIR_RANGE, PANEL_COLS, ROUNDING, rounded } from './activations'
-import { madd, relaxed, shortSums } from './lanes'
+import { JOINT_BYTES, JOINT_STARTS, PAIR_RANGE, PANEL_COLS, ROUNDING, rounded } from './activations'
+import { highHalves, lowHalves, madd, relaxed, shortSums } from './lanes'
 
 /** What one tile reads and where it adds. Of x, words of four tokens take turns (activations.ts). */
 @unmanaged
 export class Tile {
   panel: usize
-  /** For every fold rows 0 … 7: f32, or two equal i16 per row. */
+  /** For every fold rows 0 … 7: f32, or two i16 per row: equal, or of two joined blocks. */
   panelScales: usize
   /** Rows 0 … 7, f32: what the integer scales count. */
   factors: usize
@@ -26,7 +27,7 @@ export class Tile {
   x: usize
   /** Of x from token to token, if weights are floats. */
   stride: usize
-  /** Of x, and whether two folds share one: 1 or 2. */
+  /** Of x, or {@link Activations.joints}; and whether two folds share one: 1 or 2. */
   scales: usize
   perScale: i32
   /** Where the sums of each fold start (activations.ts), if not at zero. */
@@ -37,8 +38,11 @@ export class Tile {
   out: usize
 }
 
-/** Weights as W, i8 or i16, times x as the same. S: u32 if sums start somewhere, void if they start at zero. */
-export function tile<W, S>(t: Tile): void {
+/**
+ * Weights as W, i8 or i16, times x as the same. S: u32 if sums start somewhere, void if they start at zero. J: u32 if blocks are
+ * joined, else void.
+ */
+export function tile<W, S, J>(t: Tile): void {
   const sums = t.sums
   const rest = t.span - 128
   const halved = t.perScale == 2
@@ -46,7 +50,7 @@ export function tile<W, S>(t: Tile): void {
   let scales = t.panelScales
   let x = t.x
   let xs = t.scales
-  let start = t.starts
+  let start = isVoid<J>() ? t.starts : xs + JOINT_STARTS
   memory.fill(sums, 0, 128)
   for (let left = t.folds; left > 0; left--) {
     // Two steps at once are as much as fits in sixteen registers; four in a row make a loop's own work rare. What is added to
@@ -151,8 +155,9 @@ export function tile<W, S>(t: Tile): void {
     fold<W>(sums + 64, a4, a5, s0, s1, v128.load32_splat(xs, 8))
     fold<W>(sums + 96, a6, a7, s0, s1, v128.load32_splat(xs, 12))
     scales += 32
-    if (!isVoid<S>()) start += 16
-    if (!halved || left & 1) xs += 16
+    if (!isVoid<S>()) start += isVoid<J>() ? 16 : JOINT_BYTES
+    if (!isVoid<J>()) xs += JOINT_BYTES
+    else if (!halved || left & 1) xs += 16
   }
   const f0 = v128.load(t.factors)
   const f1 = v128.load(t.factors, 16)
@@ -192,23 +197,46 @@ function scaledPairs(sums: v128, scales: v128): v128 {
 }
 
 /**
+ * Blocks of a panel, bytes → two neighbouring ones in each lane: in the place of the first the first two bytes of each of its words
+ * beside the first two of the second, in the place of the second the last two. What lies behind a last block without a
+ * neighbour meets zeros of x.
+ */
+export function joinBlocks(panel: usize, blocks: i32): void {
+  for (const end = panel + ((<usize>blocks) << 8); panel < end; panel += 512) {
+    for (let p = panel; p < panel + 256; p += 16) {
+      const first = v128.load(p)
+      const second = v128.load(p, 256)
+      v128.store(p, lowHalves(first, second))
+      v128.store(p, highHalves(first, second), 256)
+    }
+  }
+}
+
+/**
  * Makes the f32 scales of a panel what its tiles want: for bytes with sums in 16 bits, integers of 15 bits beside the largest scale of the row: an
  * error of 2^-16 of it, where bytes of x have 2^-8.
+ *
+ * @param joined each two neighbours for one fold, the last with zero if it has none
  */
-export function asIntegers(scales: usize, count: i32, factors: usize, areBytes: bool): void {
+export function asIntegers(scales: usize, count: i32, factors: usize, areBytes: bool, joined: bool): void {
   v128.store(factors, f32x4.splat(1))
   v128.store(factors, f32x4.splat(1), 16)
   if (!shortSums || !areBytes) return
   const end = scales + ((<usize>count) << 5)
   const large = f32x4.splat(ROUNDING)
+  const apart: usize = joined ? 32 : 0
+  if (joined) memory.fill(end, 0, 32)
   for (let half: usize = 0; half < 32; half += 16) {
     let largest = f32x4.splat(1e-36)
     for (let p = scales + half; p < end; p += 32) largest = f32x4.pmax(largest, f32x4.abs(v128.load(p)))
     v128.store(factors + half, f32x4.div(largest, f32x4.splat(32767)))
     const inverse = f32x4.div(f32x4.splat(32767), largest)
-    for (let p = scales + half; p < end; p += 32) {
-      const s = rounded(v128.load(p), inverse, large)
-      v128.store(p, v128.or(v128.and(s, i32x4.splat(0xffff)), i32x4.shl(s, 16)))
+    let to = scales + half
+    for (let p = to; p < end; p += 32 + apart) {
+      const first = rounded(v128.load(p), inverse, large)
+      const second = rounded(v128.load(p + apart), inverse, large)
+      v128.store(to, lowHalves(first, second))
+      to += 32
     }
   }
 }

@@ -2,7 +2,7 @@
 
 import { Activations } from './activations'
 import { dotF16, dotF32, rowF16, rowF32, unpackF16 } from './float'
-import { relaxed } from './lanes'
+import { relaxed, shortSums } from './lanes'
 import {
   Q4_0_BYTES,
   Q4_K_BYTES,
@@ -38,6 +38,11 @@ export function areFloats(type: i32): bool {
 /** Multiplied by x as bytes; other integers by x as shorts. */
 export function meetsBytes(type: i32): bool {
   return relaxed && type != Q8_0
+}
+
+/** Multiplied in tiles by two blocks of x at once, from -8 on. */
+export function meetsJoined(type: i32): bool {
+  return shortSums && (type == Q4_0 || type == Q4_K)
 }
 
 /** Of every block an own minimum is subtracted. */

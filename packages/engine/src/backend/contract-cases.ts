@@ -17,6 +17,8 @@ export type MatmulCase = {
   cols: number
   outs: readonly number[]
   rows: number
+  /** x and weights all but equal: no sum of integers can be larger. */
+  level?: true
   bias?: true
   add?: true
 }
@@ -100,6 +102,7 @@ const matmulCases: Case[] = [
     matmul({ types: [type], cols: 512, outs: [33], rows: 3, bias: true }),
     matmul({ types: [type], cols: 512, outs: [33], rows: 1, bias: true, add: true }),
     matmul({ types: [type], cols: 256, outs: [64], rows: 9, add: true }),
+    matmul({ types: [type], cols: 1024, outs: [37], rows: 14, level: true }),
     // q, k and v of a GQA model
     matmul({ types: [type], cols: 256, outs: [256, 64, 64], rows: 1, bias: true }),
     matmul({ types: [type], cols: 256, outs: [256, 64, 64], rows: 5 }),
@@ -109,7 +112,9 @@ const matmulCases: Case[] = [
   matmul({ types: ['Q4_K', 'Q4_K', 'Q6_K'], cols: 512, outs: [128, 32, 32], rows: 17 }),
   matmul({ types: ['Q5_K', 'Q5_K', 'Q6_K'], cols: 512, outs: [128, 32, 32], rows: 17 }),
   matmul({ types: ['F16', 'Q8_0', 'Q4_0'], cols: 512, outs: [10, 20, 30], rows: 2 }),
+  // an odd number of blocks, in one panel and in the second one
   matmul({ types: ['Q5_0', 'Q5_0', 'Q8_0'], cols: 96, outs: [24, 8, 8], rows: 17 }),
+  matmul({ types: ['Q4_0', 'Q5_0', 'Q8_0'], cols: 1120, outs: [24, 8, 8], rows: 17 }),
 ]
 
 const embedCases: Case[] = allTypes.map((type) => ({
@@ -239,9 +244,10 @@ export function titleOf(testCase: Case): string {
   switch (testCase.op) {
     case 'matmul': {
       const { types, cols, outs, rows } = testCase
+      const level = testCase.level ? ', level' : ''
       const bias = testCase.bias ? ', bias' : ''
       const add = testCase.add ? ', added to what is there' : ''
-      return `matmul ${types.join('+')} (${rows}, ${cols}) → ${outs.join('+')}${bias}${add}`
+      return `matmul ${types.join('+')} (${rows}, ${cols}) → ${outs.join('+')}${level}${bias}${add}`
     }
     case 'embed':
       return `embed ${testCase.type}, tokens ${testCase.tokens.join(' ')}`

@@ -4,7 +4,7 @@
  * @module
  */
 import { rowBytes, type WeightType } from '../gguf/quant.ts'
-import { randomBlocks, randomNumbers } from '../testing/random-blocks.ts'
+import { levelBlocks, randomBlocks, randomNumbers } from '../testing/random-blocks.ts'
 import type { Backend, Matrix, Region, Vector } from './backend.ts'
 import type {
   AttentionCase,
@@ -61,10 +61,10 @@ export function createBench(backend: Backend) {
   }
   return {
     backend,
-    /** Random weights W (rows, cols), packed as the backend wants them. */
-    matrix(type: WeightType, rows: number, cols: number): Matrix {
+    /** Random weights W (rows, cols), packed as the backend wants them, unless others are given. */
+    matrix(type: WeightType, rows: number, cols: number, blocks?: Uint8Array): Matrix {
       const region = keep(backend.region(packedBytes(backend, type, rows, cols)))
-      pack(backend, region, type, rows, cols, blocksOf(++seed, type, rows, cols))
+      pack(backend, region, type, rows, cols, blocks ?? blocksOf(++seed, type, rows, cols))
       return backend.matrix(region, 0, type, rows, cols)
     },
     /** Random f32 values in a region, behind 64 bytes of something else. */
@@ -117,11 +117,17 @@ function pack(
   }
 }
 
-function matmul(bench: Bench, { types, cols, outs, rows, bias, add }: MatmulCase): Float32Array {
+function matmul(bench: Bench, { types, cols, outs, rows, level, bias, add }: MatmulCase): Float32Array {
   const x = bench.values(rows * cols)
+  if (level) x.values().forEach((_, i, all) => (all[i] = Math.floor(i / cols) % 2 ? 1 : -1))
   const products = outs.map((out, i) => ({
     out: add ? bench.values(rows * out) : bench.zeros(rows * out),
-    w: bench.matrix(types[i % types.length]!, out, cols),
+    w: bench.matrix(
+      types[i % types.length]!,
+      out,
+      cols,
+      level && levelBlocks(types[i % types.length]!, out, cols),
+    ),
     ...(bias && { bias: bench.weights(out) }),
     ...(add && { add }),
   }))

@@ -22,6 +22,15 @@ export function randomBlocks(seed: number, type: WeightType, rows: number, cols:
   return quantize(type, randomNumbers(seed, rows * cols, 1 / Math.sqrt(cols)))
 }
 
+/** W (rows, cols) of 1, every second row of -1; but for each 32nd weight, whose opposite sign keeps minima and scales apart. */
+export function levelBlocks(type: WeightType, rows: number, cols: number): Uint8Array {
+  const weight = (i: number) => (Math.floor(i / cols) % 2 ? 1 : -1) * (i % 32 ? 1 : -0.99)
+  return quantize(
+    type,
+    Float32Array.from({ length: rows * cols }, (_, i) => weight(i)),
+  )
+}
+
 /** f32 → GGUF blocks. @param values a whole number of blocks of `type` */
 export function quantize(type: WeightType, values: Float32Array): Uint8Array {
   const block = weightTypes[type]
