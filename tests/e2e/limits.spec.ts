@@ -174,6 +174,7 @@ test('a device of the room that lies to the server changes what a person can cha
         device: 'mallory-device',
         name: 'mallory',
         mayOpen: false,
+        door: { keyHash: 'A'.repeat(43), isOpen: false },
       }
       for (const message of [{ ...join, status: { phase: 'idle' } }, ...lies])
         socket.send(JSON.stringify(message))

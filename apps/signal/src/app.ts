@@ -1,5 +1,6 @@
 /**
- * Everything that the server answers, as one Hono app: the PWA, the models, the rooms' WebSocket, and how it is doing.
+ * Everything that the server answers, as one Hono app: the PWA, the models, the rooms' WebSocket, programs' questions,
+ * and how it is doing.
  *
  * @module
  */
@@ -9,6 +10,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import { upgradeWebSocket } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
 import packageJson from '../package.json' with { type: 'json' }
+import { createApiRoutes } from './api-routes.ts'
 import type { ModelFiles } from './model-files.ts'
 import { createModelRoutes, createServedBytes } from './model-routes.ts'
 import type { Rooms } from './rooms.ts'
@@ -44,6 +46,7 @@ export function createApp({ rooms, sockets, models, webRoot, wayIn }: AppParts):
     (c) => c.text('This address speaks WebSocket only.', 426, { Upgrade: 'websocket' }),
   )
   app.route('/models', createModelRoutes(models, served))
+  app.route('/v1', createApiRoutes(rooms, sockets))
 
   app.use(pageHeaders)
   app.get('/health', (c) => c.json({ ok: true, version: packageJson.version, ...rooms.count() }))

@@ -5,7 +5,15 @@
  */
 import type { DeviceId, DeviceProfile } from '@hearth/halda'
 import { replacedCloseCode } from '@hearth/engine/protocol'
-import type { DeviceStatus, FromDevice, FromServer, ModelChoice, NumberedPlan } from '@hearth/engine/protocol'
+import type {
+  DeviceStatus,
+  FromDevice,
+  FromServer,
+  GenerateStats,
+  ModelChoice,
+  NumberedPlan,
+  QuestionId,
+} from '@hearth/engine/protocol'
 
 /** Names one socket for as long as it lives. */
 export type ConnectionId = string & { readonly __brand: 'ConnectionId' }
@@ -20,14 +28,42 @@ export type Seat = {
     | { phase: 'away'; sinceMs: number; untilMs: number }
   profile: DeviceProfile | null
   status: DeviceStatus
+  door: Join['door']
   /** The others could not reach it: it is not planned with for now, see unreachable.ts. */
   leftOut: boolean
   /** Who said lately that it does not answer. */
   complaints: { from: DeviceId; atMs: number }[]
 }
 
+/** What a program asks. */
+export type Asked = Pick<Extract<FromServer, { type: 'question' }>, 'messages' | 'options' | 'stop'>
+
+/** A question of a program while it is being answered. */
+export type Question = Asked & {
+  readonly id: QuestionId
+  /** The device whose door it came through; another page of the same device knows nothing of it. */
+  readonly carrier: ConnectionId
+  /** Words of the answer are out: no other device could go on with it. */
+  readonly isBegun: boolean
+  readonly heardAtMs: number
+}
+
+/** What a program is told of its answer; nothing comes after 'done' or 'failed'. */
+export type AnswerPiece =
+  /** Empty as a sign that the answer is still awaited. */
+  | { type: 'text'; text: string }
+  | { type: 'done'; stats: GenerateStats }
+  | { type: 'failed'; code: FailureCode; message: string }
+export type FailureCode =
+  | Extract<FromDevice, { type: 'answer-failed' }>['code']
+  | 'no-door'
+  | 'busy'
+  | 'carrier-left'
+  | 'silent'
+
 export type Room = {
   seats: Seat[]
+  questions: readonly Question[]
   choice: ModelChoice | null
   numbered: NumberedPlan | null
   noPlan: string | null
@@ -53,12 +89,16 @@ export type RoomEvent = { atMs: number } & (
   | { type: 'join'; connection: ConnectionId; message: Join }
   | { type: 'message'; connection: ConnectionId; message: Exclude<FromDevice, Join> }
   | { type: 'closed'; connection: ConnectionId }
+  | { type: 'asked'; question: QuestionId; asked: Asked }
+  /** The program waits no more. */
+  | { type: 'hung-up'; question: QuestionId }
   | { type: 'time' }
 )
 
 export type Effect =
   | { type: 'send'; to: ConnectionId; message: FromServer }
   | { type: 'close'; connection: ConnectionId; code: number; reason: string }
+  | { type: 'answer'; question: QuestionId; piece: AnswerPiece }
 
 /** WebSocket close codes (RFC 6455 §7.4): 1008 is "policy violation", 4000 and up are an application's own. */
 export const closeCodes = {
@@ -71,6 +111,7 @@ export const closeCodes = {
 export const seatKeptMs = 20_000
 export const createRoom = (): Room => ({
   seats: [],
+  questions: [],
   choice: null,
   numbered: null,
   noPlan: null,
@@ -83,3 +124,6 @@ export const createRoom = (): Room => ({
   viewSentAtMs: null,
   viewDueAtMs: null,
 })
+
+export const seatOf = (room: Room, connection: ConnectionId): Seat | undefined =>
+  room.seats.find((seat) => seat.presence.phase === 'here' && seat.presence.connection === connection)

@@ -27,9 +27,11 @@ import {
   settledAtMs,
   wantPlan,
 } from './planning.ts'
+import { ask, hearAnswer, hungUp, lookAfterQuestions, questionsDueAtMs } from './questions.ts'
 import {
   closeCodes,
   seatKeptMs,
+  seatOf,
   type ConnectionId,
   type Effect,
   type Join,
@@ -54,6 +56,7 @@ export function step(
   const effects: Effect[] = []
   happen(room, event, effects)
   giveUpSeats(room, event.atMs)
+  lookAfterQuestions(room, event.atMs, effects)
   settle(room, event.atMs)
   const { numbered, noPlan, planning } = room
   planIfDue(room, event.atMs, plan)
@@ -63,7 +66,7 @@ export function step(
   return { room: room.seats.length === 0 ? null : room, effects }
 }
 
-/** What a step may change: the room and its seats. Choices, plans and profiles are replaced, never written to. */
+/** What a step may change: the room and its seats. Choices, plans, profiles and questions are replaced, never written to. */
 const copyOf = (room: Room): Room => ({ ...room, seats: room.seats.map((seat) => ({ ...seat })) })
 
 /** When time alone will next change something; null when it will not. */
@@ -73,13 +76,11 @@ export function wakeAtMs(room: Room): number | null {
     room.settlesAtMs,
     planDueAtMs(room),
     settledAtMs(room),
+    questionsDueAtMs(room),
     room.viewDueAtMs,
   ].filter((moment) => moment !== null)
   return moments.length === 0 ? null : Math.min(...moments)
 }
-
-export const seatOf = (room: Room, connection: ConnectionId): Seat | undefined =>
-  room.seats.find((seat) => seat.presence.phase === 'here' && seat.presence.connection === connection)
 
 export function viewOf(room: Room): RoomView {
   return {
@@ -100,6 +101,8 @@ export function viewOf(room: Room): RoomView {
 function happen(room: Room, event: RoomEvent, effects: Effect[]): void {
   if (event.type === 'time') return
   if (event.type === 'join') return join(room, event.connection, event.message, event.atMs, effects)
+  if (event.type === 'asked') return ask(room, event.question, event.asked, event.atMs, effects)
+  if (event.type === 'hung-up') return hungUp(room, event.question, effects)
   const seat = seatOf(room, event.connection)
   if (!seat) return
   if (event.type === 'message') return hear(room, seat, event.message, event.atMs, effects)
@@ -133,6 +136,7 @@ function join(room: Room, connection: ConnectionId, message: Join, atMs: number,
     presence: { phase: 'here', connection },
     profile: message.profile ? { ...message.profile, device: message.device } : (known?.profile ?? null),
     status: message.status,
+    door: message.door,
     leftOut: false,
     complaints: [],
   }
@@ -184,6 +188,13 @@ function hear(
     case 'unreachable':
       if (considerUnreachable(room, seat, message.device, atMs)) wantPlan(room, atMs)
       return
+    case 'door':
+      seat.door = { ...seat.door, isOpen: message.isOpen }
+      return
+    case 'answer':
+    case 'answer-done':
+    case 'answer-failed':
+      return hearAnswer(room, seat, message, atMs, effects)
     case 'leave':
       return removeSeats(room, (each) => each === seat, atMs)
   }

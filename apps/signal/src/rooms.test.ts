@@ -4,13 +4,14 @@ import {
   parseFromServer,
   protocolVersion,
   type FromDevice,
+  type QuestionId,
   type RoomView,
 } from '@hearth/engine/protocol'
 import { describe, expect, it } from 'vitest'
 import { isSound } from './planning.ts'
 import { createRoom, type ConnectionId, type Room } from './room-state.ts'
 import { step, wakeAtMs } from './room.ts'
-import { attic, choiceOf, createHouse, everybody, id, kitchen, profileOf } from './test-house.ts'
+import { attic, choiceOf, createHouse, everybody, id, keyHashOf, kitchen, profileOf } from './test-house.ts'
 
 describe('the door', () => {
   it('refuses a link that leads to no room, in words', () => {
@@ -259,11 +260,16 @@ describe('a room', () => {
       device: id('alice'),
       name: 'a',
       mayOpen: true,
+      door: { keyHash: keyHashOf('kitchen'), isOpen: true },
     } as const
+    const question = 'question-1' as QuestionId
+    const options = { maxTokens: 10, temperature: 0, topP: 1, seed: 0 }
     const events = [
       { type: 'join', message: { ...join, profile: profileOf('alice'), status: { phase: 'idle' } } },
       { type: 'message', message: { type: 'choose', choice: choiceOf('demo') } },
       { type: 'message', message: { type: 'rename', name: 'Alice' } },
+      { type: 'asked', question, asked: { messages: [], options, stop: [] } },
+      { type: 'message', message: { type: 'answer', question, text: 'Hello' } },
       { type: 'closed' },
       { type: 'time' },
     ] as const

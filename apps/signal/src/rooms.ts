@@ -7,29 +7,53 @@
  *
  * @module
  */
+import { timingSafeEqual } from 'node:crypto'
 import type { Planner } from '@hearth/halda'
-import { parseFromDevice, protocolVersion, type FromDevice, type RoomId } from '@hearth/engine/protocol'
+import {
+  parseFromDevice,
+  protocolVersion,
+  type FromDevice,
+  type ModelChoice,
+  type QuestionId,
+  type RoomId,
+} from '@hearth/engine/protocol'
+import { doorsOf } from './questions.ts'
 import { charRate, emptyBucket, messageRate, pour, tooLarge, type Bucket } from './limits.ts'
 import {
   createRoom,
+  seatOf,
+  type Asked,
   type ConnectionId,
   type Effect,
   type Join,
   type Room,
   type RoomEvent,
 } from './room-state.ts'
-import { refuse, seatOf, step, wakeAtMs } from './room.ts'
+import { refuse, step, wakeAtMs } from './room.ts'
 
 export type RoomsEvent = { atMs: number } & (
   | { type: 'opened'; connection: ConnectionId }
   /** `text` is whatever arrived. */
   | { type: 'message'; connection: ConnectionId; text: unknown }
   | { type: 'closed'; connection: ConnectionId }
+  | { type: 'asked'; room: RoomId; question: QuestionId; asked: Asked }
+  | { type: 'hung-up'; room: RoomId; question: QuestionId }
   | { type: 'time' }
 )
 
+/** What programs may know of a room whose key they have. */
+export type FoundRoom = {
+  room: RoomId
+  /** A device is here whose person lets programs in. */
+  hasDoor: boolean
+  choice: ModelChoice | null
+  chosenAtMs: number | null
+}
+
 export interface Rooms {
   handle(event: RoomsEvent): Effect[]
+  /** @param keyHash of an API key, as in `join`; compared in constant time */
+  find(keyHash: string): FoundRoom | null
   /** When `{ type: 'time' }` is due; null when nothing is waited for. */
   wakeAtMs(): number | null
   count(): { rooms: number; devices: number }
@@ -65,6 +89,10 @@ export function createRooms(plan: Planner): Rooms {
   function happen(event: RoomsEvent): Effect[] {
     const { atMs } = event
     if (event.type === 'time') return passTime(atMs)
+    if (event.type === 'asked' || event.type === 'hung-up') {
+      // A room that is gone since the program found it is one without a door.
+      return keep(event.room, step(rooms.get(event.room) ?? createRoom(), event, plan))
+    }
     const id = event.connection
     if (event.type === 'opened') {
       connections.set(id, {
@@ -203,12 +231,26 @@ export function createRooms(plan: Planner): Rooms {
   return {
     handle,
     wakeAtMs: earliestWake,
+    find(keyHash) {
+      for (const [id, room] of rooms) {
+        const seats = room.seats.filter(({ door }) => isSame(door.keyHash, keyHash))
+        if (seats.length === 0) continue
+        const { choice, chosenAtMs } = room
+        return { room: id, hasDoor: doorsOf(room).some((seat) => seats.includes(seat)), choice, chosenAtMs }
+      }
+      return null
+    },
     count() {
       let devices = 0
       for (const room of rooms.values()) devices += room.seats.length
       return { rooms: rooms.size, devices }
     },
   }
+}
+
+const isSame = (a: string, b: string): boolean => {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
 }
 
 function withinRates(connection: Connection, text: unknown, atMs: number): boolean {

@@ -2,17 +2,11 @@ import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promis
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  parseFromServer,
-  protocolVersion,
-  type FromDevice,
-  type FromServer,
-  type RoomView,
-} from '@hearth/engine/protocol'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { startServer, type RunningServer } from './server.ts'
-import { choiceOf, id, kitchen, profileOf } from './test-house.ts'
+import { connect } from './test-device.ts'
+import { choiceOf, id, profileOf } from './test-house.ts'
 
 let scratch: string
 const running = new Set<RunningServer>()
@@ -44,52 +38,6 @@ async function start(port = 0): Promise<RunningServer> {
 async function stop(server: RunningServer): Promise<void> {
   running.delete(server)
   await server.close()
-}
-
-/** A device on a real socket. */
-function connect(
-  server: RunningServer,
-  join: Partial<Extract<FromDevice, { type: 'join' }>> & { name: string },
-) {
-  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/ws`)
-  const heard: FromServer[] = []
-  const waiting = new Set<() => void>()
-  const say = (message: FromDevice) => socket.send(JSON.stringify(message))
-  socket.on('message', (data) => {
-    const message = parseFromServer(String(data))
-    if (message) heard.push(message)
-    for (const look of waiting) look()
-  })
-  socket.on('open', () =>
-    say({
-      type: 'join',
-      version: protocolVersion,
-      room: kitchen,
-      device: id(join.name),
-      mayOpen: true,
-      profile: profileOf(join.name),
-      status: { phase: 'idle' },
-      ...join,
-    }),
-  )
-  const closed = new Promise<number>((resolve) => socket.on('close', resolve))
-  /** Resolves with the first message for which `find` gives something. */
-  const until = <T>(find: (message: FromServer) => T | null | undefined | false): Promise<T> =>
-    new Promise((resolve) => {
-      const look = () => {
-        for (const message of heard) {
-          const found = find(message)
-          if (!found) continue
-          waiting.delete(look)
-          return resolve(found)
-        }
-      }
-      waiting.add(look)
-      look()
-    })
-  const untilView = (holds: (room: RoomView) => boolean) =>
-    until((message) => message.type === 'room' && holds(message.room) && message.room)
-  return { socket, say, closed, until, untilView }
 }
 
 describe('two devices on real sockets', () => {

@@ -5,8 +5,8 @@
  */
 import { WebSocket, WebSocketServer } from 'ws'
 import type { WSContext, WSEvents } from 'hono/ws'
-import { maxMessageChars } from '@hearth/engine/protocol'
-import type { ConnectionId } from './room-state.ts'
+import { maxMessageChars, type QuestionId, type RoomId } from '@hearth/engine/protocol'
+import type { AnswerPiece, Asked, ConnectionId } from './room-state.ts'
 import type { Rooms, RoomsEvent } from './rooms.ts'
 
 export interface Sockets {
@@ -16,6 +16,13 @@ export interface Sockets {
   hasSpace(): boolean
   /** What one new connection does. */
   events(): WSEvents<unknown>
+  /**
+   * A program asks a room.
+   *
+   * @param onpiece told all of the answer, 'done' or 'failed' last
+   * @returns what to call when the program waits no more
+   */
+  ask(room: RoomId, question: QuestionId, asked: Asked, onpiece: (piece: AnswerPiece) => void): () => void
   close(): Promise<void>
 }
 
@@ -35,6 +42,7 @@ export function createSockets(rooms: Rooms): Sockets {
     perMessageDeflate: false,
   })
   const sockets = new Map<ConnectionId, WSContext<unknown>>()
+  const programs = new Map<QuestionId, (piece: AnswerPiece) => void>()
   let opened = 0
   let wake: ReturnType<typeof setTimeout> | undefined
   let closed = false
@@ -42,6 +50,7 @@ export function createSockets(rooms: Rooms): Sockets {
   function handle(event: RoomsEvent): void {
     for (const effect of rooms.handle(event)) {
       if (effect.type === 'send') send(effect.to, JSON.stringify(effect.message))
+      else if (effect.type === 'answer') tell(effect.question, effect.piece)
       else sockets.get(effect.connection)?.close(effect.code, effect.reason)
     }
     clearTimeout(wake)
@@ -60,6 +69,12 @@ export function createSockets(rooms: Rooms): Sockets {
     socket.send(text)
     if (socket.raw instanceof WebSocket && socket.raw.bufferedAmount > maxBufferedBytes)
       socket.raw.terminate()
+  }
+
+  function tell(question: QuestionId, piece: AnswerPiece): void {
+    const onpiece = programs.get(question)
+    if (piece.type !== 'text') programs.delete(question)
+    onpiece?.(piece)
   }
 
   const silent = new WeakSet<WebSocket>()
@@ -88,6 +103,13 @@ export function createSockets(rooms: Rooms): Sockets {
           sockets.delete(connection)
           handle({ type: 'closed', connection, atMs: nowMs() })
         },
+      }
+    },
+    ask(room, question, asked, onpiece) {
+      programs.set(question, onpiece)
+      handle({ type: 'asked', room, question, asked, atMs: nowMs() })
+      return () => {
+        if (programs.delete(question)) handle({ type: 'hung-up', room, question, atMs: nowMs() })
       }
     },
     async close() {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { createHash } from 'node:crypto'
 import type { DeviceId, DeviceProfile, ModelProfile, Planner } from '@hearth/halda'
 import {
   parseFromServer,
@@ -11,15 +12,20 @@ import {
   type FromDevice,
   type FromServer,
   type ModelChoice,
+  type QuestionId,
   type RoomId,
   type RoomView,
 } from '@hearth/engine/protocol'
-import type { ConnectionId } from './room-state.ts'
+import type { AnswerPiece, ConnectionId } from './room-state.ts'
 import { createRooms } from './rooms.ts'
 
 export const id = (name: string) => `${name}-tablet` as DeviceId
 export const kitchen = 'kitchen-0123456789abcdef' as RoomId
 export const attic = 'attic-0123456789abcdefgh' as RoomId
+
+/** The key of a room for programs, and what devices tell the server of it. */
+export const keyOf = (room: string) => `hearth-${room}`
+export const keyHashOf = (room: string) => createHash('sha256').update(keyOf(room)).digest('base64url')
 
 export const profileOf = (name: string, memoryBytes = 4e9): DeviceProfile => ({
   device: id(name),
@@ -76,9 +82,14 @@ export function createHouse(plan: Planner = everybody) {
   let opened = 0
   const inboxes = new Map<ConnectionId, FromServer[]>()
   const closed = new Map<ConnectionId, number>()
+  const answers = new Map<QuestionId, AnswerPiece[]>()
 
   function handle(event: Parameters<typeof rooms.handle>[0]): void {
     for (const effect of rooms.handle(event)) {
+      if (effect.type === 'answer') {
+        answers.set(effect.question, [...(answers.get(effect.question) ?? []), effect.piece])
+        continue
+      }
       const connection = effect.type === 'send' ? effect.to : effect.connection
       const inbox = inboxes.get(connection)
       if (!inbox || closed.has(connection)) throw new Error(`${effect.type} to ${connection}, which is gone`)
@@ -117,6 +128,7 @@ export function createHouse(plan: Planner = everybody) {
         device: id(name),
         name,
         mayOpen: true,
+        door: { keyHash: keyHashOf('kitchen'), isOpen: false },
         profile: profileOf(name),
         status: { phase: 'idle' },
         ...options,
@@ -129,7 +141,13 @@ export function createHouse(plan: Planner = everybody) {
       const join = { type: 'join', version: protocolVersion, room: kitchen, device: id(name), name }
       house.sayText(
         connection,
-        JSON.stringify({ ...join, mayOpen: true, status: { phase: 'idle' }, ...options }),
+        JSON.stringify({
+          ...join,
+          mayOpen: true,
+          door: { keyHash: keyHashOf('kitchen'), isOpen: false },
+          status: { phase: 'idle' },
+          ...options,
+        }),
       )
       return connection
     },
@@ -150,6 +168,19 @@ export function createHouse(plan: Planner = everybody) {
       }
       nowMs = untilMs
     },
+
+    /** A program asks the kitchen. */
+    ask(name: string, content = 'Hello'): QuestionId {
+      const question = `question-${name}` as QuestionId
+      const options = { maxTokens: 10, temperature: 0, topP: 1, seed: 0 }
+      const asked = { messages: [{ role: 'user' as const, content }], options, stop: [] }
+      handle({ type: 'asked', room: kitchen, question, asked, atMs: nowMs })
+      return question
+    },
+    hangUp: (question: QuestionId): void => handle({ type: 'hung-up', room: kitchen, question, atMs: nowMs }),
+    /** What the program was told so far. */
+    told: (question: QuestionId): readonly AnswerPiece[] => answers.get(question) ?? [],
+    find: (keyHash: string) => rooms.find(keyHash),
 
     /** Forgets everything, as a new process does. Every socket is gone. */
     restart(): void {

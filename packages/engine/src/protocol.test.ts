@@ -71,6 +71,9 @@ const room = {
 const options = { maxTokens: 10, temperature: 0, topP: 1, seed: 0 }
 const chat = 'chat-0001'
 
+const door = { keyHash: 'A'.repeat(43), isOpen: true }
+const question = 'question-0001'
+
 const families = [
   {
     of: 'a device to the server',
@@ -83,12 +86,15 @@ const families = [
         device,
         name: 'Alice',
         mayOpen: true,
+        door,
         memory: { choice, numbered },
         profile,
         status: { phase: 'loading', plan: 1, loadedBytes: 1, totalBytes: 2 },
       },
       { type: 'choose', choice },
       { type: 'signal', to: device, sealed: 'AAAA' },
+      { type: 'answer', question, text: ' word' },
+      { type: 'answer-done', question, stats },
     ],
   },
   {
@@ -96,6 +102,7 @@ const families = [
     parse: parseFromServer,
     messages: [
       { type: 'room', room },
+      { type: 'question', question, messages: [{ role: 'user', content: 'Hello' }], options, stop: ['\n'] },
       { type: 'refused', code: 'no-room', message: 'This link leads to no room.' },
     ],
   },

@@ -16,7 +16,7 @@ import * as v from 'valibot'
 import { errorCodes } from './errors.ts'
 
 /** Bump on any change that a device built yesterday could not read. Checked in `join` and `hello`. */
-export const protocolVersion = 8
+export const protocolVersion = 9
 
 /** Longest JSON text taken from the network: a chat of a model's whole context fits, a flood does not. */
 export const maxMessageChars = 1_048_576
@@ -26,6 +26,12 @@ export const maxDevices = 32
 export const maxNameChars = 64
 /** One control message is one data-channel message, and Chromium and Firefox take no more (RFC 8841 §6). */
 export const maxControlBytes = 262_144
+/** Questions of programs that one device carries at once: of the four that a head takes from it, one is left for its person. */
+export const maxCarried = 3
+/** Of one conversation. */
+export const maxMessages = 10_000
+/** Of an answer's text in one message to the server. */
+export const maxAnswerChars = 65_536
 const maxLayers = 1024
 /** Of one answer's tokens or its prompt's in one message: as many fit {@link maxControlBytes}. */
 const maxTokenIds = 32_768
@@ -53,6 +59,16 @@ const RoomIdSchema = v.pipe(
   v.transform((id) => id as RoomId),
 )
 export type RoomId = string & { readonly __brand: 'RoomId' }
+
+/** SHA-256 of the room's API key (page/join-secret.ts), base64url: tells who sends the key, and is of no other use. */
+const KeyHash = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/))
+
+/** Names one question of a program; chosen by the server. */
+const QuestionIdSchema = v.pipe(
+  Id,
+  v.transform((id) => id as QuestionId),
+)
+export type QuestionId = string & { readonly __brand: 'QuestionId' }
 
 /** Counts the plans of a room from 1; a message that names another plan than the newest is out of date. */
 const PlanNumber = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))
@@ -179,6 +195,43 @@ const ChoiceSchema = v.object({
 })
 export type ModelChoice = v.InferOutput<typeof ChoiceSchema>
 
+const ChatMessageSchema = v.object({
+  role: v.picklist(['system', 'user', 'assistant']),
+  content: v.pipe(v.string(), v.maxLength(500_000)),
+})
+/** One turn of a conversation. The head applies the chat template. */
+export type ChatMessage = v.InferOutput<typeof ChatMessageSchema>
+const ChatMessages = v.pipe(v.array(ChatMessageSchema), v.minLength(1), v.maxLength(maxMessages))
+
+/** More than any context holds: for an answer that ends by itself. */
+export const maxTokensOfAnswer = 1_000_000
+const GenerateOptionsSchema = v.object({
+  maxTokens: v.pipe(Count, v.minValue(1), v.maxValue(maxTokensOfAnswer)),
+  /** 0 is greedy. */
+  temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)),
+  topP: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+  seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff)),
+  /** Whether tokens are guessed and run behind another one; as measured trips say, when absent. The words are the same. */
+  drafts: v.optional(v.picklist(['never', 'always'])),
+})
+export type GenerateOptions = v.InferOutput<typeof GenerateOptionsSchema>
+
+const GenerateStatsSchema = v.object({
+  /** From the question's arrival at the head, waiting its turn included, to the first token. */
+  ttftMs: Measure,
+  /** Mean over the tokens after the first; 0 when there were none. */
+  tpotMs: Measure,
+  promptTokens: Count,
+  /** Of these, how many were still in the KV cache from the turn before. */
+  cachedTokens: Count,
+  outputTokens: Count,
+  /** Guesses that were run behind a token on its trip, and how many of them came true. */
+  draftedTokens: Count,
+  acceptedTokens: Count,
+  stop: v.picklist(['end', 'length', 'aborted']),
+})
+export type GenerateStats = v.InferOutput<typeof GenerateStatsSchema>
+
 /** What a device says to the signal server. */
 const FromDeviceSchema = v.variant('type', [
   v.object({
@@ -198,6 +251,8 @@ const FromDeviceSchema = v.variant('type', [
     ),
     profile: v.optional(DeviceProfileSchema),
     status: DeviceStatusSchema,
+    /** For programs that have the room's key; `isOpen` when this device carries their questions into the room. */
+    door: v.object({ keyHash: KeyHash, isOpen: v.boolean() }),
   }),
   /** After measuring, and again when a measurement or the budget has changed. */
   v.object({ type: v.literal('profile'), profile: DeviceProfileSchema }),
@@ -213,6 +268,21 @@ const FromDeviceSchema = v.variant('type', [
   }),
   /** A device no longer answers `ping`, whatever the server hears from it. */
   v.object({ type: v.literal('unreachable'), device: DeviceIdSchema }),
+  /** A person opened this device's door to programs, or closed it. */
+  v.object({ type: v.literal('door'), isOpen: v.boolean() }),
+  /** What is new of the answer to a program's question; nothing, now and then, while it is awaited. */
+  v.object({
+    type: v.literal('answer'),
+    question: QuestionIdSchema,
+    text: v.pipe(v.string(), v.maxLength(maxAnswerChars)),
+  }),
+  v.object({ type: v.literal('answer-done'), question: QuestionIdSchema, stats: GenerateStatsSchema }),
+  v.object({
+    type: v.literal('answer-failed'),
+    question: QuestionIdSchema,
+    code: v.picklist(errorCodes),
+    message: Sentence,
+  }),
   v.object({ type: v.literal('leave') }),
 ])
 export type FromDevice = v.InferOutput<typeof FromDeviceSchema>
@@ -253,44 +323,21 @@ const FromServerSchema = v.variant('type', [
     from: DeviceIdSchema,
     sealed: v.pipe(v.string(), v.maxLength(65_536)),
   }),
+  /** To a device whose door is open: a program asks the room. */
+  v.object({
+    type: v.literal('question'),
+    question: QuestionIdSchema,
+    messages: ChatMessages,
+    options: GenerateOptionsSchema,
+    /** The answer ends before the first of these texts. */
+    stop: v.pipe(v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(1000))), v.maxLength(4)),
+  }),
+  /** Nobody waits for the answer any more. */
+  v.object({ type: v.literal('question-stop'), question: QuestionIdSchema }),
   /** The server closes the socket after this. */
   v.object({ type: v.literal('refused'), code: v.picklist(refusals), message: Sentence }),
 ])
 export type FromServer = v.InferOutput<typeof FromServerSchema>
-
-const ChatMessageSchema = v.object({
-  role: v.picklist(['system', 'user', 'assistant']),
-  content: v.pipe(v.string(), v.maxLength(500_000)),
-})
-/** One turn of a conversation. The head applies the chat template. */
-export type ChatMessage = v.InferOutput<typeof ChatMessageSchema>
-
-const GenerateOptionsSchema = v.object({
-  maxTokens: v.pipe(Count, v.minValue(1), v.maxValue(1_000_000)),
-  /** 0 is greedy. */
-  temperature: v.pipe(v.number(), v.minValue(0), v.maxValue(10)),
-  topP: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
-  seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff)),
-  /** Whether tokens are guessed and run behind another one; as measured trips say, when absent. The words are the same. */
-  drafts: v.optional(v.picklist(['never', 'always'])),
-})
-export type GenerateOptions = v.InferOutput<typeof GenerateOptionsSchema>
-
-const GenerateStatsSchema = v.object({
-  /** From the question's arrival at the head, waiting its turn included, to the first token. */
-  ttftMs: Measure,
-  /** Mean over the tokens after the first; 0 when there were none. */
-  tpotMs: Measure,
-  promptTokens: Count,
-  /** Of these, how many were still in the KV cache from the turn before. */
-  cachedTokens: Count,
-  outputTokens: Count,
-  /** Guesses that were run behind a token on its trip, and how many of them came true. */
-  draftedTokens: Count,
-  acceptedTokens: Count,
-  stop: v.picklist(['end', 'length', 'aborted']),
-})
-export type GenerateStats = v.InferOutput<typeof GenerateStatsSchema>
 
 /** Names one conversation of one device; the head keeps a session for each. */
 const ChatId = Id
@@ -311,7 +358,7 @@ const ChatRequestSchemas = [
   v.object({
     type: v.literal('generate'),
     chat: ChatId,
-    messages: v.pipe(v.array(ChatMessageSchema), v.minLength(1), v.maxLength(10_000)),
+    messages: ChatMessages,
     options: GenerateOptionsSchema,
     /** The answer goes on behind this, with the words that it would have had. */
     begun: v.optional(BegunSchema),

@@ -96,6 +96,16 @@ export type Connection =
  */
 export type JoinReach = 'everybody' | 'everybody-warned' | 'this-machine'
 
+/** How programs of the house ask the room, by way of this device. */
+export type DoorView = {
+  /** Closed until a person opens it: what passes, the server reads. */
+  isOpen: boolean
+  /** "http://localhost:8787/v1", as OpenAI's clients want it. */
+  baseUrl: string
+  /** The same on every device of the room; null until there is one. */
+  key: string | null
+}
+
 /** What stands between the room and a chat. */
 export type Readiness =
   | { phase: 'no-model' }
@@ -137,6 +147,7 @@ export type ClusterState = {
   /** The link that lets others in; null until there is a room. */
   joinLink: string | null
   joinReach: JoinReach
+  door: DoorView
   room: RoomView | null
   readiness: Readiness
   /** How this device reaches each of the others. */
@@ -179,6 +190,8 @@ export interface Cluster {
   setMemoryBudget(bytes: number): void
   /** @param bytes 0 switches it off */
   setGpuBudget(bytes: number): void
+  /** Lets programs that have the room's key ask by way of this device, or no more; remembered for this room alone. */
+  setDoor(isOpen: boolean): void
   measureAgain(): Promise<void>
   /** Deletes what this device stores of a model. Refused, with a sentence, while the room runs it. */
   removeModel(model: string): Promise<void>

@@ -6,12 +6,13 @@
  */
 import type { DeviceId, DeviceProfile } from '@hearth/halda'
 import { EngineError, toEngineError } from '../errors.ts'
-import type { DeviceStatus } from '../protocol.ts'
+import type { DeviceStatus, RoomId } from '../protocol.ts'
 import type { AnswerEvent, EngineEvent, EngineReport } from '../worker/messages.ts'
 import { createAnswers } from './answers.ts'
 import type { Cluster, ClusterState, CreateClusterOptions } from './cluster.ts'
 import { watchConditions } from './conditions.ts'
 import { claimDeviceId, defaultName } from './device-id.ts'
+import { createDoor } from './door.ts'
 import { startEngineWorker, type EngineWorker } from './engine-worker.ts'
 import { defaultGpuBudget, defaultMemoryBudget, missingFeatures } from './features.ts'
 import { createJoinSecret, deriveRoomKeys, secretOf, toFragment, type JoinSecret } from './join-secret.ts'
@@ -33,7 +34,9 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   const remembered = createRemembered(isAble ? localStorage : null)
   const listeners = new Set<(state: ClusterState) => void>()
   const answers = createAnswers()
+  const door = createDoor({ generate, send: (message) => session?.send(message) })
   let session: RoomSession | null = null
+  let room: RoomId | null = null
   let engine: EngineWorker | null = null
   let stopped: EngineError | null = null
   /** What the engine last told the server: said again on every connection. */
@@ -60,6 +63,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     connection: { phase: 'connecting' },
     joinLink: null,
     joinReach: 'everybody',
+    door: { isOpen: false, baseUrl: `${origin}/v1`, key: null },
     room: null,
     readiness: { phase: 'no-model' },
     links: {},
@@ -137,6 +141,8 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
     const keys = await deriveRoomKeys(secret)
     if (engine !== worker) return
     leave()
+    room = keys.room
+    change({ door: { ...state.door, isOpen: remembered.isDoorOf(room), key: keys.apiKey } })
     const entered = enterRoom({
       device,
       origin,
@@ -153,12 +159,15 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
         },
         ...(profile ? { profile } : {}),
         status,
+        door: { keyHash: keys.apiKeyHash, isOpen: state.door.isOpen },
       }),
+      onquestion: (message) => door.receive(message, state.door.isOpen),
       onroom(room) {
         change({ room })
         if (state.joinLink === null) void wayIn.then(tellJoinLink)
       },
       onconnection(connection) {
+        if (connection.phase !== 'online') door.hangUp()
         const isNews = connection.phase !== state.connection.phase || connection.phase === 'offline'
         if (isNews) change({ connection })
       },
@@ -174,6 +183,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
   }
 
   function leave(): void {
+    door.hangUp()
     session?.leave()
     session = null
   }
@@ -254,6 +264,13 @@ export async function createCluster(options: CreateClusterOptions): Promise<Clus
       remembered.keepGpuBudget(gpuBudgetBytes)
       change({ gpuBudgetBytes })
       engine?.send({ type: 'gpu-budget', gpuBudgetBytes })
+    },
+    setDoor(isOpen) {
+      if (room === null) return
+      remembered.keepDoor(room, isOpen)
+      change({ door: { ...state.door, isOpen } })
+      session?.send({ type: 'door', isOpen })
+      if (!isOpen) door.hangUp()
     },
     async measureAgain() {
       change({ abilities: null })

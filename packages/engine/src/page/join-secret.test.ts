@@ -49,6 +49,21 @@ describe('the secret of a join link', () => {
   })
 })
 
+describe('the key for programs', () => {
+  it('is the same for all who hold the secret, is known by its hash, and tells neither secret nor room', async () => {
+    const secret = createJoinSecret()
+    const [mine, yours, other] = await Promise.all(
+      [secret, secret, createJoinSecret()].map((each) => deriveRoomKeys(each)),
+    )
+    expect(mine!.apiKey).toBe(yours!.apiKey)
+    expect(mine!.apiKey).toMatch(/^hearth-[A-Za-z0-9_-]{32}$/)
+    expect(mine!.apiKey).not.toBe(other!.apiKey)
+    expect(mine!.apiKey).not.toContain(mine!.room)
+    const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(mine!.apiKey))
+    expect(mine!.apiKeyHash).toBe(Buffer.from(digest).toString('base64url'))
+  })
+})
+
 describe('sealed signals', () => {
   it('are read by the device they are for, and differ each time', async () => {
     const keys = await deriveRoomKeys(createJoinSecret())

@@ -3,6 +3,9 @@
  * send; the server gets a room id made from it, and signalling sealed with a key made from it. So the server can
  * introduce devices, but neither join them nor stand between them.
  *
+ * Programs that ask the room over HTTP have a key made from it, too. The server knows its hash, and the key itself from the
+ * first request on; neither leads to the secret, or to what devices say to each other.
+ *
  * @module
  */
 import type { DeviceId } from '@hearth/halda'
@@ -29,7 +32,14 @@ export function secretOf(href: string): JoinSecret | 'none' | 'malformed' {
   return (fragmentPattern.exec(hash)?.[1] as JoinSecret | undefined) ?? 'malformed'
 }
 
-export type RoomKeys = { room: RoomId; seal: CryptoKey }
+export type RoomKeys = {
+  room: RoomId
+  seal: CryptoKey
+  /** For programs, as OpenAI's clients send theirs. */
+  apiKey: string
+  /** SHA-256, base64url. */
+  apiKeyHash: string
+}
 
 /** HKDF-SHA-256 (RFC 5869), one output for each purpose. */
 export async function deriveRoomKeys(secret: JoinSecret): Promise<RoomKeys> {
@@ -52,7 +62,15 @@ export async function deriveRoomKeys(secret: JoinSecret): Promise<RoomKeys> {
     false,
     ['encrypt', 'decrypt'],
   )
-  return { room: toBase64Url(new Uint8Array(room)) as RoomId, seal }
+  const key = await crypto.subtle.deriveBits(derivation('api key'), base, 192)
+  const apiKey = `hearth-${toBase64Url(new Uint8Array(key))}`
+  const apiKeyHash = await crypto.subtle.digest('SHA-256', encoder.encode(apiKey))
+  return {
+    room: toBase64Url(new Uint8Array(room)) as RoomId,
+    seal,
+    apiKey,
+    apiKeyHash: toBase64Url(new Uint8Array(apiKeyHash)),
+  }
 }
 
 const ivBytes = 12

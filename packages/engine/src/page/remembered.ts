@@ -11,6 +11,9 @@ const gpuBudgetKey = 'hearth.gpuBudgetBytes'
 /** The room this profile was last in: its devices may open it again after a restart of the server. */
 const roomKey = 'hearth.room'
 
+/** The room whose programs this profile lets in; no other one's, as it is asked for each. */
+const doorKey = 'hearth.door'
+
 export type Remembered = ReturnType<typeof createRemembered>
 
 /** @param storage null where the browser keeps nothing */
@@ -30,6 +33,9 @@ export const createRemembered = (storage: Storage | null) => ({
   keepGpuBudget: (bytes: number): void => storage?.setItem(gpuBudgetKey, String(bytes)),
   wasIn: (room: RoomId): boolean => storage?.getItem(roomKey) === room,
   keepRoom: (room: RoomId): void => storage?.setItem(roomKey, room),
+  isDoorOf: (room: RoomId): boolean => storage?.getItem(doorKey) === room,
+  keepDoor: (room: RoomId, isOpen: boolean): void =>
+    isOpen ? storage?.setItem(doorKey, room) : storage?.removeItem(doorKey),
 })
 
 /** As the protocol takes it; null when nothing is left of it. */

@@ -13,6 +13,7 @@ import {
   type RoomView,
 } from '../protocol.ts'
 import type { Connection } from './cluster.ts'
+import type { FromProgram } from './door.ts'
 import type { EngineWorker } from './engine-worker.ts'
 import { seal, unseal, type RoomKeys } from './join-secret.ts'
 import { createMesh, type LinkPhase, type Mesh } from './mesh.ts'
@@ -33,8 +34,10 @@ export type RoomSessionOptions = {
   engine: EngineWorker
   remembered: Remembered
   /** What this device says of itself on every connection. */
-  introduce(): Pick<Join, 'name' | 'memory' | 'profile' | 'status'>
+  introduce(): Pick<Join, 'name' | 'memory' | 'profile' | 'status' | 'door'>
   onroom(room: RoomView): void
+  /** A program asks, or waits no more. */
+  onquestion(message: FromProgram): void
   onconnection(connection: Connection): void
   onlinks(): void
   onproblem(thrown: unknown): void
@@ -52,7 +55,7 @@ export interface RoomSession {
 
 export function enterRoom(options: RoomSessionOptions): RoomSession {
   const { device, origin, keys, mayOpen, connects, engine, remembered } = options
-  const { introduce, onroom, onconnection, onlinks, onproblem } = options
+  const { introduce, onroom, onquestion, onconnection, onlinks, onproblem } = options
   // Ciphers end in any order, but an offer must come before its candidates.
   let sealing = Promise.resolve()
   let unsealing = Promise.resolve()
@@ -107,6 +110,8 @@ export function enterRoom(options: RoomSessionOptions): RoomSession {
       unsealing = unsealing
         .then(async () => mesh?.receiveSignal(from, await unseal(keys, from, device, sealed)))
         .catch(onproblem)
+    } else if (message.type === 'question' || message.type === 'question-stop') {
+      onquestion(message)
     } else {
       onconnection({ phase: 'refused', code: message.code, message: message.message })
     }
