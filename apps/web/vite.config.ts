@@ -13,7 +13,7 @@ const isolation = {
 }
 
 /** What the signal server answers; never the service worker's business. */
-const serverPaths = ['/ws', '/models', '/house', '/health', '/stats']
+const serverPaths = ['/ws', '/v1', '/models', '/house', '/health', '/stats']
 const signalServer = 'http://localhost:8787'
 
 /** onnxruntime-web, script and WebAssembly, as its files are named. */

@@ -3,6 +3,7 @@ import { usePage } from '../page.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { Measurements } from './measurements.tsx'
 import { GpuMemory, Memory } from './memory-budgets.tsx'
+import { Programs } from './programs.tsx'
 import { StoredModels } from './stored-models.tsx'
 import './settings.css'
 
@@ -16,6 +17,7 @@ export function Settings(props: { open: boolean; onClose: () => void }): JSX.Ele
       <Show when={state.gpu}>{(gpu) => <GpuMemory gpu={gpu()} />}</Show>
       <StoredModels />
       <Measurements />
+      <Programs />
       <Room onLeft={props.onClose} />
     </Dialog>
   )
