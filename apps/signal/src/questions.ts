@@ -60,7 +60,7 @@ export function ask(room: Room, id: QuestionId, asked: Asked, atMs: number, effe
 }
 
 export const noDoor =
-  'No device of this room lets programs in now. On one of them, open Settings, switch on “Use it from other programs”, and keep the page open.'
+  'No device of this room lets programs in now. On one of them, open Settings, switch on “Let programs ask”, and keep the page open.'
 
 /** @param asked of a new question, or of one whose carrier is gone */
 function give(room: Room, door: Door, id: QuestionId, asked: Asked, atMs: number, effects: Effect[]): void {

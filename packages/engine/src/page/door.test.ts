@@ -32,7 +32,7 @@ function createHouse(words: string[], end: () => void = () => {}) {
     let wake = () => {}
     signal?.addEventListener('abort', () => wake())
     for (const text of words) {
-      await new Promise<void>((resolve) => waiting.push((wake = resolve)))
+      if (!signal?.aborted) await new Promise<void>((resolve) => waiting.push((wake = resolve)))
       if (signal?.aborted) return yield { type: 'done', chat, stats: { ...stats, stop: 'aborted' } }
       yield { type: 'token', chat, text }
     }
@@ -81,7 +81,8 @@ describe('a door that is open', () => {
   it('ends an answer at a stop text as if it had ended by itself, and lets the ring rest', async () => {
     const { door, next, text, last } = createHouse(['one', ' tw', 'o th', 'ree', ' four'])
     door.receive(question('question-1', ['two']), true)
-    await next(5)
+    // The rest is never computed.
+    await next(3)
     expect(text()).toBe('one ')
     expect(last()).toEqual({
       type: 'answer-done',
