@@ -17,7 +17,7 @@ export const SHORT_RANGE: f32 = 4064
 
 /** Columns of a panel (tile.ts), and of sums that share a scale. */
 export const PANEL_COLS: i32 = 1024
-/** Sums of x and minima of weights in tiles: 8191 · 8191 · 32, a panel of them, stays below 2^31. */
+/** Sums of x and, in tiles, minima of weights: 8191 · 8191 · 32, a panel of them, stays below 2^31. */
 export const PAIR_RANGE: f32 = 8191
 
 /**
@@ -47,7 +47,7 @@ export class Activations {
   eights: usize
   /** (tokens, cols / 16), a half block each: the same for weights from -32 */
   halves: usize
-  /** (tokens, cols / 64), for tiles: the sums of two blocks, int16 with {@link PAIR_RANGE}; 0 when no product wants them */
+  /** (tokens, cols / 64): the sums of two blocks, int16 with {@link PAIR_RANGE}; 0 when no product wants them */
   pairs: usize
   /** (tokens, cols / {@link PANEL_COLS}, rounded up), f32: what the pairs count */
   pairScales: usize
@@ -83,6 +83,8 @@ export function ofToken(token: i32, at: usize): Activations {
   one.sums = all.sums + (blocks << 2)
   one.eights = all.eights + (blocks << 2)
   one.halves = all.halves + (blocks << 3)
+  one.pairs = all.pairs + (blocks << 1)
+  one.pairScales = all.pairScales + ((<usize>(token * panelsOf(all.cols))) << 2)
   return one
 }
 
@@ -164,7 +166,7 @@ function quantizeToken(a: Activations, token: i32): void {
   if (shortSums && a.joined) {
     for (let b = 0; b < blocks; b += 2) quantizeJoined(a, token, b, x + ((<usize>b) << 7), b + 1 < blocks)
   }
-  if (a.pairs && a.lanes == 4) pairSums(a, token)
+  if (ASC_FEATURE_SIMD && a.pairs) pairSums(a, token)
 }
 
 /** Where block `b` of a token has its word, of those of all tokens and blocks. In tiles, panel by panel. */
@@ -206,28 +208,34 @@ function jointOf(a: Activations, token: i32, b: i32): usize {
 /** The sums of a token as integers, each panel of the tiles beside its largest. */
 function pairSums(a: Activations, token: i32): void {
   const blocks = a.cols >> 5
-  let panel = a.pairScales + (panelOf(a, token, 0) << 2)
+  const step = a.lanes << 2
+  let pair = a.pairs + (inTurns(a, token, 0, blocks >> 1) << 2)
+  let panel = a.pairScales + (inTurns(a, token, 0, panelsOf(a.cols)) << 2)
   for (let from = 0; from < blocks; from += PANEL_COLS / 32) {
     const sums = a.sums + (wordOf(a, token, from) << 2)
-    const end = sums + ((<usize>min(PANEL_COLS / 32, blocks - from)) << 4)
+    const end = sums + <usize>min(PANEL_COLS / 32, blocks - from) * step
     let largest: f32 = 1e-36
-    for (let p = sums; p < end; p += 16) largest = max(largest, abs(load<f32>(p)))
+    for (let p = sums; p < end; p += step) largest = max(largest, abs(load<f32>(p)))
     const inverse = PAIR_RANGE / largest
-    let pair = a.pairs + ((<usize>(((((token >> 2) * blocks + from) >> 1) << 2) + (token & 3))) << 2)
-    for (let p = sums; p < end; p += 32) {
+    for (let p = sums; p < end; p += step * 2) {
       store<i16>(pair, <i16>nearest(load<f32>(p) * inverse))
-      store<i16>(pair, <i16>nearest(load<f32>(p, 16) * inverse), 2)
-      pair += 16
+      store<i16>(pair, <i16>nearest(load<f32>(p + step) * inverse), 2)
+      pair += step
     }
     store<f32>(panel, largest / PAIR_RANGE)
-    panel += 16
+    panel += step
   }
 }
 
-/** Where a panel of a token has its word, of those of all tokens and panels. */
-function panelOf(a: Activations, token: i32, panel: i32): usize {
-  const panels = (a.cols + PANEL_COLS - 1) / PANEL_COLS
-  return <usize>((((token >> 2) * panels + panel) << 2) + (token & 3))
+/** Panels of a token, the last of which may be shorter. */
+export function panelsOf(cols: i32): i32 {
+  return (cols + PANEL_COLS - 1) / PANEL_COLS
+}
+
+/** Where a token has word `i` of `count`, of those of all tokens. In tiles, in turns with the other three. */
+function inTurns(a: Activations, token: i32, i: i32, count: i32): usize {
+  if (a.lanes == 1) return <usize>(token * count + i)
+  return <usize>((((token >> 2) * count + i) << 2) + (token & 3))
 }
 
 function clearToken(a: Activations, token: i32): void {
@@ -239,8 +247,9 @@ function clearToken(a: Activations, token: i32): void {
   for (let b = 0; a.joined && b < a.cols >> 5; b += 2) {
     store<f32>(a.joints + jointOf(a, token, b) * JOINT_BYTES + ((<usize>(token & 3)) << 2), 0)
   }
-  for (let panel = 0; a.pairs && panel * PANEL_COLS < a.cols; panel++) {
-    store<f32>(a.pairScales + (panelOf(a, token, panel) << 2), 0)
+  const panels = panelsOf(a.cols)
+  for (let panel = 0; a.pairs && panel < panels; panel++) {
+    store<f32>(a.pairScales + (inTurns(a, token, panel, panels) << 2), 0)
   }
 }
 

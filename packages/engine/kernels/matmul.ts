@@ -16,6 +16,7 @@ import {
   PANEL_COLS,
   activations,
   ofToken,
+  panelsOf,
   quantize,
 } from './activations'
 import { OP_PRODUCTS, announce, join, scratchOf, take, threads } from './jobs'
@@ -368,7 +369,7 @@ function tileMinima(
   for (let token = 0; token < tokens; token += 4) {
     tile<i16, void, void>(t)
     t.x += (<usize>a.cols >> 6) << 4
-    t.scales += (<usize>((a.cols + PANEL_COLS - 1) / PANEL_COLS)) << 4
+    t.scales += (<usize>panelsOf(a.cols)) << 4
     t.out += 128
   }
 }

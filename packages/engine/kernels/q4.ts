@@ -9,7 +9,7 @@
 //
 // The weights stay unsigned; what is subtracted from each is subtracted once, times the sum of x over the block.
 
-import { Activations } from './activations'
+import { Activations, PANEL_COLS, panelsOf } from './activations'
 import {
   F16_KEPT,
   F16_LACKS,
@@ -82,46 +82,56 @@ export function dotQ4_K(weights: usize, groups: i32, a: Activations, out: usize)
     let f1 = f32x4.splat(0)
     let x = relaxed ? a.bytes : a.shorts
     let scale = relaxed ? a.scales : a.shortScales
-    let sum = a.sums
+    let pair = a.pairs
     for (let s = 0; s < supers; s++) {
-      const d = v128.load(p)
-      const dmin = v128.load(p, 16)
       let scales = p + 32
       let g0 = f32x4.splat(0)
       let g1 = f32x4.splat(0)
-      let m0 = f32x4.splat(0)
-      let m1 = f32x4.splat(0)
       p += 160
       for (const end = scales + 64; scales < end; scales += 8) {
-        let s0 = i32x4.splat(0)
-        let s1 = i32x4.splat(0)
-        for (const end = p + STEPS; p < end; p += 32) {
-          const low = lowX(x)
-          const high = highX(x)
-          s0 = step(s0, v128.load(p), low, high, x, nibbles)
-          s1 = step(s1, v128.load(p, 16), low, high, x, nibbles)
-          x += STEP_X
-        }
-        x += HALF_X
-        const xs = v128.load32_splat(scale)
-        const xsum = v128.load32_splat(sum)
+        // without a loop, which would cost as much as the masks of a step
+        let low = lowX(x)
+        let high = highX(x)
+        let s0 = firstStep(v128.load(p), low, high, x, nibbles)
+        let s1 = firstStep(v128.load(p, 16), low, high, x, nibbles)
+        x += STEP_X
+        low = lowX(x)
+        high = highX(x)
+        s0 = step(s0, v128.load(p, 32), low, high, x, nibbles)
+        s1 = step(s1, v128.load(p, 48), low, high, x, nibbles)
+        x += STEP_X
+        low = lowX(x)
+        high = highX(x)
+        s0 = step(s0, v128.load(p, 64), low, high, x, nibbles)
+        s1 = step(s1, v128.load(p, 80), low, high, x, nibbles)
+        x += STEP_X
+        low = lowX(x)
+        high = highX(x)
+        s0 = step(s0, v128.load(p, 96), low, high, x, nibbles)
+        s1 = step(s1, v128.load(p, 112), low, high, x, nibbles)
+        p += STEPS
+        x += STEP_X + HALF_X
         const sc = v128.load_ext<u8>(scales)
-        const mn = v128.load_ext<u8>(scales, 64)
+        const xs = v128.load32_splat(scale)
         g0 = madd(f32x4.convert_i32x4_s(scaledLow(s0, sc)), xs, g0)
         g1 = madd(f32x4.convert_i32x4_s(scaledHigh(s1, sc)), xs, g1)
-        m0 = madd(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn)), xsum, m0)
-        m1 = madd(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn)), xsum, m1)
         scale += 4
-        sum += 4
       }
-      f0 = f32x4.sub(
-        madd(f16Low(d, kept, lacks, least), g0, f0),
-        f32x4.mul(f16Low(dmin, kept, lacks, least), m0),
-      )
-      f1 = f32x4.sub(
-        madd(f16High(d, kept, lacks, least), g1, f1),
-        f32x4.mul(f16High(dmin, kept, lacks, least), m1),
-      )
+      let m0 = i32x4.splat(0)
+      let m1 = i32x4.splat(0)
+      for (let minima = scales, end = minima + 64; minima < end; minima += 16) {
+        const xsums = v128.load32_splat(pair)
+        const even = v128.load_ext<u8>(minima)
+        const odd = v128.load_ext<u8>(minima, 8)
+        m0 = i32x4.add(m0, i32x4.dot_i16x8_s(pairsLow(even, odd), xsums))
+        m1 = i32x4.add(m1, i32x4.dot_i16x8_s(pairsHigh(even, odd), xsums))
+        pair += 4
+      }
+      const d = v128.load(scales - 96)
+      const dmin = v128.load(scales - 80)
+      const xs = v128.load32_splat(a.pairScales + pairScaleOf(s))
+      f0 = lessMinima(f0, f16Low(d, kept, lacks, least), g0, f16Low(dmin, kept, lacks, least), m0, xs)
+      f1 = lessMinima(f1, f16High(d, kept, lacks, least), g1, f16High(dmin, kept, lacks, least), m1, xs)
     }
     v128.store(out, f0)
     v128.store(out, f1, 16)
@@ -201,22 +211,22 @@ function addBlock(out: usize, s0: v128, s1: v128, d0: v128, d1: v128, xs: v128):
   v128.store(out, madd(f32x4.mul(f32x4.convert_i32x4_s(total(s1)), xs), d1, v128.load(out, 16)), 16)
 }
 
-/** The same of {@link dotQ4_K}. @param room 256 bytes: sums and minima of four tokens */
+/** The same of {@link dotQ4_K}. @param room 128 bytes: sums of four tokens */
 export function fourQ4_K(weights: usize, a: Activations, out: usize, room: usize): void {
   const nibbles = i8x16.splat(15)
   const stride = <usize>a.cols
   const next = (stride >> 5) << 2
+  const nextScale = (<usize>panelsOf(a.cols)) << 2
   let p = weights
   let x = a.bytes
   let scale = a.scales
-  let sum = a.sums
+  let pair = a.pairs
+  let supers = 0
   memory.fill(out, 0, 128)
   for (const end = scale + next; scale < end;) {
-    const d = v128.load(p)
-    const dmin = v128.load(p, 16)
     let scales = p + 32
     p += 160
-    memory.fill(room, 0, 256)
+    memory.fill(room, 0, 128)
     for (const end = scales + 64; scales < end; scales += 8) {
       let a0 = i32x4.splat(0)
       let a1 = a0
@@ -258,37 +268,59 @@ export function fourQ4_K(weights: usize, a: Activations, out: usize, room: usize
       x += 16
       const sc = v128.load_ext<u8>(scales)
       addScaled(room, a0, a1, sc, v128.load32_splat(scale))
-      addScaled(room + 64, a2, a3, sc, v128.load32_splat(scale + next))
-      addScaled(room + 128, a4, a5, sc, v128.load32_splat(scale + next * 2))
-      addScaled(room + 192, a6, a7, sc, v128.load32_splat(scale + next * 3))
-      const mn = v128.load_ext<u8>(scales, 64)
-      const m0 = f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(mn))
-      const m1 = f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(mn))
-      addMinima(room + 32, m0, m1, v128.load32_splat(sum))
-      addMinima(room + 96, m0, m1, v128.load32_splat(sum + next))
-      addMinima(room + 160, m0, m1, v128.load32_splat(sum + next * 2))
-      addMinima(room + 224, m0, m1, v128.load32_splat(sum + next * 3))
+      addScaled(room + 32, a2, a3, sc, v128.load32_splat(scale + next))
+      addScaled(room + 64, a4, a5, sc, v128.load32_splat(scale + next * 2))
+      addScaled(room + 96, a6, a7, sc, v128.load32_splat(scale + next * 3))
       scale += 4
-      sum += 4
     }
+    const d = v128.load(scales - 96)
+    const dmin = v128.load(scales - 80)
     const d0 = f16Low(d)
     const d1 = f16High(d)
-    const m0 = f16Low(dmin)
-    const m1 = f16High(dmin)
+    const dmin0 = f16Low(dmin)
+    const dmin1 = f16High(dmin)
+    let pairs = pair
+    let pairScale = a.pairScales + pairScaleOf(supers++)
     let to = out
-    for (let from = room, end = room + 256; from < end; from += 64) {
-      const f0 = madd(d0, v128.load(from), v128.load(to))
-      const f1 = madd(d1, v128.load(from, 16), v128.load(to, 16))
-      v128.store(to, f32x4.sub(f0, f32x4.mul(m0, v128.load(from, 32))))
-      v128.store(to, f32x4.sub(f1, f32x4.mul(m1, v128.load(from, 48))), 16)
+    for (let from = room, end = room + 128; from < end; from += 32) {
+      let m0 = i32x4.splat(0)
+      let m1 = i32x4.splat(0)
+      for (let i: usize = 0; i < 4; i++) {
+        const xsums = v128.load32_splat(pairs + (i << 2))
+        const even = v128.load_ext<u8>(scales + (i << 4))
+        const odd = v128.load_ext<u8>(scales + (i << 4), 8)
+        m0 = i32x4.add(m0, i32x4.dot_i16x8_s(pairsLow(even, odd), xsums))
+        m1 = i32x4.add(m1, i32x4.dot_i16x8_s(pairsHigh(even, odd), xsums))
+      }
+      const xs = v128.load32_splat(pairScale)
+      v128.store(to, lessMinima(v128.load(to), d0, v128.load(from), dmin0, m0, xs))
+      v128.store(to, lessMinima(v128.load(to, 16), d1, v128.load(from, 16), dmin1, m1, xs), 16)
+      pairs += next >> 1
+      pairScale += nextScale
       to += 32
     }
+    pair += 16
   }
 }
 
-function addMinima(to: usize, m0: v128, m1: v128, xsum: v128): void {
-  v128.store(to, madd(m0, xsum, v128.load(to)))
-  v128.store(to, madd(m1, xsum, v128.load(to, 16)), 16)
+/** Where a block of 256 has what its {@link Activations.pairs} count. */
+function pairScaleOf(index: i32): usize {
+  return (<usize>index / (PANEL_COLS >> 8)) << 2
+}
+
+/** Minima of two blocks, in pairs: rows 0–3. */
+function pairsLow(even: v128, odd: v128): v128 {
+  return v128.shuffle<i16>(even, odd, 0, 8, 1, 9, 2, 10, 3, 11)
+}
+
+/** Rows 4–7. */
+function pairsHigh(even: v128, odd: v128): v128 {
+  return v128.shuffle<i16>(even, odd, 4, 12, 5, 13, 6, 14, 7, 15)
+}
+
+/** Adds d times the sum of a block of 256 less its minima, which count `dmin` times what pairs of sums count. */
+function lessMinima(f: v128, d: v128, sum: v128, dmin: v128, minima: v128, xs: v128): v128 {
+  return f32x4.sub(madd(d, sum, f), f32x4.mul(f32x4.mul(dmin, xs), f32x4.convert_i32x4_s(minima)))
 }
 
 /** Bytes of a block's steps; of x per step; and of the second half block of x, which goes with the high nibbles. */
@@ -318,6 +350,13 @@ function step(sum: v128, w: v128, low: v128, high: v128, x: usize, nibbles: v128
   }
   const s0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(low, w0, sum)
   return i32x4.relaxed_dot_i8x16_i7x16_add_s(high, w1, s0)
+}
+
+/** A block's first step: there is no sum yet to add to. */
+function firstStep(w: v128, low: v128, high: v128, x: usize, nibbles: v128): v128 {
+  if (!relaxed || !shortSums) return step(i32x4.splat(0), w, low, high, x, nibbles)
+  const s0 = i16x8.relaxed_dot_i8x16_i7x16_s(low, v128.and(w, nibbles))
+  return i16x8.add(s0, i16x8.relaxed_dot_i8x16_i7x16_s(high, v128.and(i16x8.shr_u(w, 4), nibbles)))
 }
 
 /** A 16-bit lane holds four integers as it stands: the even bytes' nibbles, then the odd bytes'. */
