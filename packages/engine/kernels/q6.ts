@@ -3,7 +3,9 @@
 // Block of 256 (1680 bytes): d, 8 × f16 · scales (16 half blocks, 8 rows), i8 · 16 half blocks.
 // Half block (8 rows × 16 weights, 96 bytes): three steps of (rows 0–3, rows 4–7), 16 bytes each. An i32 lane is a row.
 // The low six bits of the four bytes in step q are weights 4q … 4q + 3. Weights 12 … 15 are shared out over the upper
-// two: their bits 0–1 in step 0, 2–3 in step 1, 4–5 in step 2. So three of four steps cost one instruction to unpack.
+// two: their bits 0–1 in step 0, 2–3 in step 1, 4–5 in step 2, so that three of four steps cost one instruction to unpack.
+// As 16 bits each the steps shifted right by 6, 4 and 2 bring them together, with bits of other weights: those are
+// cancelled beforehand, by exclusive or into the upper two, so that one mask is all that the fourth step costs besides.
 //
 // w = d · scale · (q - 32). Weights stay unsigned; 32 times the sum of x over a half block is subtracted.
 
@@ -12,7 +14,6 @@ import {
   F16_KEPT,
   F16_LACKS,
   F16_LEAST,
-  addScaled,
   bytesTimesShorts,
   dotBytes,
   f16At,
@@ -47,24 +48,34 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
       let g0 = f32x4.splat(0)
       let g1 = f32x4.splat(0)
       p += 144
-      // a loop over half blocks: as much as fits in sixteen registers
-      for (let h = 0; h < 16; h++) {
-        const x0 = v128.load32_splat(x)
-        const x1 = v128.load32_splat(x, STEP_X)
-        const x2 = v128.load32_splat(x, STEP_X * 2)
-        const x3 = v128.load32_splat(x, STEP_X * 3)
-        const start = v128.load32_splat(half)
-        const s0 = fourSteps(start, v128.load(p), v128.load(p, 32), v128.load(p, 64), x0, x1, x2, x3, six)
-        const s1 = fourSteps(start, v128.load(p, 16), v128.load(p, 48), v128.load(p, 80), x0, x1, x2, x3, six)
-        const sc = v128.load_ext<i8>(scales)
-        const xs = v128.load32_splat(scale)
-        g0 = madd(f32x4.convert_i32x4_s(scaledLow(s0, sc)), xs, g0)
-        g1 = madd(f32x4.convert_i32x4_s(scaledHigh(s1, sc)), xs, g1)
+      // a block's halves share the scale of x
+      for (const end = p + HALF * 16; p < end;) {
+        let x0 = v128.load32_splat(x)
+        let x1 = v128.load32_splat(x, STEP_X)
+        let x2 = v128.load32_splat(x, STEP_X * 2)
+        let x3 = v128.load32_splat(x, STEP_X * 3)
+        let start = v128.load32_splat(half)
+        let sc = v128.load_ext<i8>(scales)
+        let s0 = scaledLow(fourSteps(start, p, x0, x1, x2, x3, six), sc)
+        let s1 = scaledHigh(fourSteps(start, p + 16, x0, x1, x2, x3, six), sc)
         p += HALF
         x += HALF_X
-        half += 4
-        scales += 8
-        scale += (h & 1) << 2
+        x0 = v128.load32_splat(x)
+        x1 = v128.load32_splat(x, STEP_X)
+        x2 = v128.load32_splat(x, STEP_X * 2)
+        x3 = v128.load32_splat(x, STEP_X * 3)
+        start = v128.load32_splat(half, 4)
+        sc = v128.load_ext<i8>(scales, 8)
+        s0 = i32x4.add(s0, scaledLow(fourSteps(start, p, x0, x1, x2, x3, six), sc))
+        s1 = i32x4.add(s1, scaledHigh(fourSteps(start, p + 16, x0, x1, x2, x3, six), sc))
+        const xs = v128.load32_splat(scale)
+        g0 = madd(f32x4.convert_i32x4_s(s0), xs, g0)
+        g1 = madd(f32x4.convert_i32x4_s(s1), xs, g1)
+        p += HALF
+        x += HALF_X
+        half += 8
+        scales += 16
+        scale += 4
       }
       f0 = madd(f16Low(d, kept, lacks, least), g0, f0)
       f1 = madd(f16High(d, kept, lacks, least), g1, f1)
@@ -81,37 +92,28 @@ const HALF: usize = 96
 const STEP_X: usize = relaxed ? 4 : 8
 const HALF_X: usize = STEP_X * 4
 
-/** The step that the other three share. One mask for all of it leaves registers for the rest. */
+/** The step that the other three share: bits that are no part of it were cancelled when they were packed. */
 function fourth(w0: v128, w1: v128, w2: v128, six: v128): v128 {
-  const low = i16x8.shr_u(v128.andnot(w0, six), 2)
-  const middle = i16x8.shr_u(v128.or(low, v128.andnot(w1, six)), 2)
-  return i16x8.shr_u(v128.or(middle, v128.andnot(w2, six)), 2)
+  const both = v128.xor(i16x8.shr_u(w0, 6), i16x8.shr_u(w1, 4))
+  return v128.and(v128.xor(both, i16x8.shr_u(w2, 2)), six)
 }
 
 /** Adds a half block of four rows times x, whose steps are in x0 … x3. */
-function fourSteps(
-  sum: v128,
-  w0: v128,
-  w1: v128,
-  w2: v128,
-  x0: v128,
-  x1: v128,
-  x2: v128,
-  x3: v128,
-  six: v128,
-): v128 {
-  const w3 = fourth(w0, w1, w2, six)
+function fourSteps(sum: v128, p: usize, x0: v128, x1: v128, x2: v128, x3: v128, six: v128): v128 {
+  const w0 = v128.load(p)
+  const w1 = v128.load(p, 32)
+  const w2 = v128.load(p, 64)
   const s0 = dotBytes(sum, x0, v128.and(w0, six))
   const s1 = dotBytes(s0, x1, v128.and(w1, six))
   const s2 = dotBytes(s1, x2, v128.and(w2, six))
-  return dotBytes(s2, x3, w3)
+  return dotBytes(s2, x3, fourth(w0, w1, w2, six))
 }
 
 /**
  * out (4, 8) = one group of W · x, for the token of `a` and the three behind it: what is unpacked meets all four. To the bit what
  * {@link dotQ6_K} says of each. With relaxed dot products only.
  *
- * @param room 128 bytes: sums of four tokens
+ * @param room 256 bytes: sums of four tokens, and of half a block
  */
 export function fourQ6_K(weights: usize, a: Activations, out: usize, room: usize): void {
   const six = i8x16.splat(63)
@@ -174,13 +176,20 @@ export function fourQ6_K(weights: usize, a: Activations, out: usize, room: usize
       }
       x += STEP_X
       const sc = v128.load_ext<i8>(scales)
-      addScaled(room, a0, a1, sc, v128.load32_splat(scale))
-      addScaled(room + 32, a2, a3, sc, v128.load32_splat(scale + next))
-      addScaled(room + 64, a4, a5, sc, v128.load32_splat(scale + next * 2))
-      addScaled(room + 96, a6, a7, sc, v128.load32_splat(scale + next * 3))
+      if (h & 1) {
+        addBlock(room, a0, a1, sc, v128.load32_splat(scale))
+        addBlock(room + 32, a2, a3, sc, v128.load32_splat(scale + next))
+        addBlock(room + 64, a4, a5, sc, v128.load32_splat(scale + next * 2))
+        addBlock(room + 96, a6, a7, sc, v128.load32_splat(scale + next * 3))
+        scale += 4
+      } else {
+        keepHalf(room, a0, a1, sc)
+        keepHalf(room + 32, a2, a3, sc)
+        keepHalf(room + 64, a4, a5, sc)
+        keepHalf(room + 96, a6, a7, sc)
+      }
       half += 4
       scales += 8
-      scale += (h & 1) << 2
     }
     const d0 = f16Low(d)
     const d1 = f16High(d)
@@ -189,6 +198,20 @@ export function fourQ6_K(weights: usize, a: Activations, out: usize, room: usize
       v128.store(out + i, madd(d1, v128.load(room + i, 16), v128.load(out + i, 16)), 16)
     }
   }
+}
+
+/** Keeps the sums of a block's first half, times its scales, 128 bytes behind those of the block of 256. */
+function keepHalf(to: usize, s0: v128, s1: v128, scales: v128): void {
+  v128.store(to, scaledLow(s0, scales), 128)
+  v128.store(to, scaledHigh(s1, scales), 144)
+}
+
+/** Adds the sums of a block, of whose second half `s0` and `s1` are. */
+function addBlock(to: usize, s0: v128, s1: v128, scales: v128, xs: v128): void {
+  const b0 = i32x4.add(v128.load(to, 128), scaledLow(s0, scales))
+  const b1 = i32x4.add(v128.load(to, 144), scaledHigh(s1, scales))
+  v128.store(to, madd(f32x4.convert_i32x4_s(b0), xs, v128.load(to)))
+  v128.store(to, madd(f32x4.convert_i32x4_s(b1), xs, v128.load(to, 16)), 16)
 }
 
 /** The same without relaxed instructions: x takes twice the registers, so only four rows go at a time. */
@@ -294,15 +317,14 @@ export function rowQ6_K(group: usize, row: usize, cols: i32, out: usize): void {
     const p = group + <usize>(k >> 8) * Q6_K_BYTES
     const scale = f16At(p + row * 2) * <f32>load<i8>(p + <usize>((k >> 4) & 15) * 8 + row, 16)
     const half = p + 144 + <usize>((k >> 4) & 15) * HALF
-    store<f32>(
-      out + ((<usize>k) << 2),
-      scale * <f32>(weight(half + row * 4 + <usize>(k & 3), (k >> 2) & 3) - 32),
-    )
+    store<f32>(out + ((<usize>k) << 2), scale * <f32>(weight(half + row * 4, k & 15) - 32))
   }
 }
 
-/** A byte of step `step`; `at` is the same byte of step 0. */
-function weight(at: usize, step: i32): i32 {
-  if (step < 3) return <i32>load<u8>(at + <usize>step * 32) & 63
-  return (<i32>load<u8>(at) >> 6) | ((<i32>load<u8>(at, 32) >> 6) << 2) | ((<i32>load<u8>(at, 64) >> 6) << 4)
+/** Weight k of a half block; `at` is the row's word of step 0. */
+function weight(at: usize, k: i32): i32 {
+  if (k < 12) return <i32>load<u8>(at + <usize>(k >> 2) * 32 + <usize>(k & 3)) & 63
+  const pair = at + <usize>(k & 2)
+  const two = (load<u16>(pair) >> 6) ^ (load<u16>(pair, 32) >> 4) ^ (load<u16>(pair, 64) >> 2)
+  return (<i32>two >> ((k & 1) << 3)) & 63
 }

@@ -142,9 +142,10 @@ function sixBits(half: usize, x: usize, start: i64): i64 {
   const w1 = load<i64>(half, 32)
   const w2 = load<i64>(half, 64)
   const w3 =
-    ((w0 >>> 6) & 0x03030303_03030303) |
-    ((w1 >>> 4) & 0x0c0c0c0c_0c0c0c0c) |
-    ((w2 >>> 2) & 0x30303030_30303030)
+    (((w0 >>> 6) & 0x03ff03ff_03ff03ff) ^
+      ((w1 >>> 4) & 0x0fff0fff_0fff0fff) ^
+      ((w2 >>> 2) & 0x3fff3fff_3fff3fff)) &
+    SIX_BITS
   const firstTwo = fourOfTwo(w0 & SIX_BITS, x) + fourOfTwo(w1 & SIX_BITS, x + 8)
   return start + firstTwo + fourOfTwo(w2 & SIX_BITS, x + 16) + fourOfTwo(w3, x + 24)
 }

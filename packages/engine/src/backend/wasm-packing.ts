@@ -39,7 +39,7 @@ const packRow: Record<WeightType, PackRow> = {
 }
 
 export const wasmPacking: Packing = {
-  name: 'wasm-8rows-2',
+  name: 'wasm-8rows-3',
   rowGroup,
   groupBytes: (type, cols) => (rowBytes(type, cols) / weightTypes[type].bytes) * blockBytes[type] * rowGroup,
   packGroup(type, cols, rows, source, out) {
@@ -193,16 +193,27 @@ function packQ6_K(source: DataView, from: number, out: DataView, lane: number, b
         const steps = to + 144 + j * 192 + half * 96 + lane * 4
         const first = low + half * 16
         const firstUpper = upper + half * 16
-        const last =
-          nibblesAt(source, first + 12, lowShift) | (pairsAt(source, firstUpper + 12, upperShift) << 4)
-        for (let q = 0; q < 3; q++) {
-          const nibble = nibblesAt(source, first + q * 4, lowShift)
-          const six = nibble | (pairsAt(source, firstUpper + q * 4, upperShift) << 4)
-          out.setInt32(steps + q * 32, six | (((last >>> (q * 2)) & pairs) << 6), true)
-        }
+        const w0 = sixBitsAt(source, first, lowShift, firstUpper, upperShift)
+        const w1 = sixBitsAt(source, first + 4, lowShift, firstUpper + 4, upperShift)
+        const w2 = sixBitsAt(source, first + 8, lowShift, firstUpper + 8, upperShift)
+        const w3 = sixBitsAt(source, first + 12, lowShift, firstUpper + 12, upperShift)
+        const shared = w3 ^ halvesShifted(w0, 6) ^ halvesShifted(w1, 4) ^ halvesShifted(w2, 2)
+        out.setInt32(steps, w0 | ((shared & pairs) << 6), true)
+        out.setInt32(steps + 32, w1 | (((shared >>> 2) & pairs) << 6), true)
+        out.setInt32(steps + 64, w2 | (((shared >>> 4) & pairs) << 6), true)
       }
     }
   }
+}
+
+/** A nibble and two upper bits of each byte of a word. */
+function sixBitsAt(source: DataView, low: number, lowShift: number, upper: number, upperShift: number) {
+  return nibblesAt(source, low, lowShift) | (pairsAt(source, upper, upperShift) << 4)
+}
+
+/** The halves of a word, each shifted right: what comes along when the kernels shift 16-bit lanes. */
+export function halvesShifted(word: number, by: number): number {
+  return (word >>> by) & ((0xffff >>> by) * 0x10001)
 }
 
 /** The low four bits of each byte of a word, or with shift 4 the high four. */

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { halvesShifted } from '../backend/wasm-packing.ts'
 import type { WeightType } from '../gguf/quant.ts'
 import { halfToFloat } from '../half.ts'
 
@@ -171,13 +172,14 @@ const q6_k: UnpackBlock = (source, at, lane, { words, word, scales, scale }) => 
     let last = 0
     for (let q = 0; q < 3; q++) {
       const step = source.words[from + q * lanes]!
-      words[word + sub * 4 + q] = (step & 0x3f3f3f3f) + sixesUp
-      last |= ((step >>> 6) & 0x03030303) << (2 * q)
+      words[word + sub * 4 + q] = (step & sixBits) + sixesUp
+      last ^= halvesShifted(step, 6 - 2 * q)
     }
-    words[word + sub * 4 + 3] = last + sixesUp
+    words[word + sub * 4 + 3] = (last & sixBits) + sixesUp
   }
 }
 
+const sixBits = 0x3f3f3f3f
 /** What makes 32 of Q6_K, and 16 of Q5, the 128 that is zero; no byte overflows. */
 const sixesUp = 0x60606060
 const fivesUp = 0x70707070
