@@ -24,6 +24,7 @@ const messages = [{ role: 'user', content: 'What is 7 + 5?' }]
 const stats = {
   ttftMs: 5,
   tpotMs: 2,
+  tripMs: 2,
   promptTokens: 9,
   cachedTokens: 4,
   outputTokens: 6,

@@ -6,6 +6,7 @@ import { attic, createHouse, keyHashOf } from './test-house.ts'
 const stats = {
   ttftMs: 5,
   tpotMs: 2,
+  tripMs: 2,
   promptTokens: 3,
   cachedTokens: 0,
   outputTokens: 7,

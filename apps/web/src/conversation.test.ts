@@ -11,6 +11,7 @@ import {
 
 const stats = {
   ttftMs: 400,
+  tripMs: 30,
   tpotMs: 30,
   promptTokens: 9,
   cachedTokens: 0,

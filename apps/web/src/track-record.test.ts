@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { measuredMs, recordAfter, type TrackRecord } from './track-record.ts'
 
-const stats = (tpotMs: number, outputTokens = 20, draftedTokens = 0) => ({
+const stats = (tripMs: number, outputTokens = 20) => ({
   ttftMs: 400,
-  tpotMs,
+  tpotMs: 7,
+  tripMs,
   promptTokens: 9,
   cachedTokens: 0,
   outputTokens,
-  draftedTokens,
+  draftedTokens: 40,
   acceptedTokens: 0,
   stop: 'end' as const,
 })
@@ -33,7 +34,7 @@ describe('the record of what answers took', () => {
     expect(recordAfter(after(1, 40), 1, stats(50, 7))).toEqual({ plan: 1, tpotMs: [40] })
   })
 
-  it('leaves out answers of which words were guessed', () => {
-    expect(recordAfter(after(1, 40), 1, stats(20, 50, 9))).toEqual({ plan: 1, tpotMs: [40] })
+  it('leaves out answers without a trip of one token alone', () => {
+    expect(recordAfter(after(1, 40), 1, stats(0))).toEqual({ plan: 1, tpotMs: [40] })
   })
 })

@@ -16,15 +16,15 @@ export type TrackRecord = {
   tpotMs: readonly number[]
 }
 
-/** The record after one more answer. One with guesses says nothing: what is predicted is a trip of one token. */
+/** The record after one more answer. Trips with guesses say nothing: what is predicted is one of a token alone. */
 export function recordAfter(
   record: TrackRecord | null,
   plan: number,
-  { tpotMs, outputTokens, draftedTokens }: GenerateStats,
+  { tripMs, outputTokens }: GenerateStats,
 ): TrackRecord | null {
-  if (outputTokens < leastTokens || draftedTokens > 0) return record
+  if (outputTokens < leastTokens || tripMs === 0) return record
   const before = record?.plan === plan ? record.tpotMs : []
-  return { plan, tpotMs: [...before, tpotMs].slice(-keptAnswers) }
+  return { plan, tpotMs: [...before, tripMs].slice(-keptAnswers) }
 }
 
 /** @returns null without an answer that this plan gave */

@@ -3,6 +3,7 @@ import { bytesInWords, countWords, durationInWords, msDigits, namesInWords, stat
 
 const stats = {
   ttftMs: 412,
+  tripMs: 30,
   tpotMs: 50,
   promptTokens: 9,
   cachedTokens: 0,

@@ -5,6 +5,7 @@ import { maxMessageChars, parseControlMessage, parseFromDevice, parseFromServer 
 const stats = {
   ttftMs: 5,
   tpotMs: 2,
+  tripMs: 3,
   promptTokens: 3,
   cachedTokens: 0,
   outputTokens: 7,

@@ -221,6 +221,8 @@ const GenerateStatsSchema = v.object({
   ttftMs: Measure,
   /** Mean over the tokens after the first; 0 when there were none. */
   tpotMs: Measure,
+  /** Mean over the trips that ran one token without guesses, which is what plans predict; 0 when there were none. */
+  tripMs: Measure,
   promptTokens: Count,
   /** Of these, how many were still in the KV cache from the turn before. */
   cachedTokens: Count,

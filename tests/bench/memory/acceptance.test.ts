@@ -188,6 +188,7 @@ test('a row tells of the tab that reads longest, and of all tabs what they strea
     stats: {
       ttftMs: 1,
       tpotMs: 100,
+      tripMs: 100,
       promptTokens: 1,
       cachedTokens: 0,
       outputTokens: 9,

@@ -85,6 +85,7 @@ function Stats(props: { text: string; stats: GenerateStats }): JSX.Element {
       data-testid="answer-stats"
       data-ttft-ms={stats().ttftMs}
       data-tpot-ms={stats().tpotMs}
+      data-trip-ms={stats().tripMs}
       data-prompt-tokens={stats().promptTokens}
       data-output-tokens={stats().outputTokens}
       title={

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createWasmBackend } from '../backend/wasm.ts'
 import { createSampler } from '../model/sampler.ts'
-import { generate, type DraftCounts } from '../ring/generate.ts'
+import { generate, noDrafts, type DraftCounts } from '../ring/generate.ts'
 import { createVolleys } from '../ring/volleys.ts'
 import { bytesSource } from '../testing/bytes-source.ts'
 import { tinyModel } from '../testing/tiny-model.ts'
@@ -44,7 +44,7 @@ test.each([
 
   const alone = await answer()
   expect(alone).toHaveLength(90)
-  const counts = { drafted: 0, accepted: 0 }
+  const counts = noDrafts()
   expect(await answer(counts)).toEqual(alone)
   // Greedy words of random weights repeat themselves; of those that are drawn few do.
   if (temperature === 0) expect(counts.accepted).toBeGreaterThan(20)

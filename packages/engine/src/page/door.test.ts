@@ -7,6 +7,7 @@ import { createDoor, type FromProgram } from './door.ts'
 const stats: GenerateStats = {
   ttftMs: 5,
   tpotMs: 2,
+  tripMs: 2,
   promptTokens: 3,
   cachedTokens: 1,
   outputTokens: 4,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Logits } from '../model/logits.ts'
 import { argmax, naive, prompt, toyHead, toyRing } from '../testing/toy-ring.ts'
-import { generate } from './generate.ts'
+import { generate, noDrafts } from './generate.ts'
 import { createVolleys } from './volleys.ts'
 
 describe('guesses behind a token', () => {
@@ -99,7 +99,7 @@ describe('an answer of which much is guessed', () => {
   const script = Array.from({ length: 60 }, (_, i) => (i === 17 ? 30 : i === 40 ? 49 : 10 + (i % 5)))
 
   async function answer(maxTokens: number, contextLength: number, isGuessed: boolean) {
-    const counts = { drafted: 0, accepted: 0 }
+    const counts = noDrafts()
     const cached: number[] = []
     const tokens: number[] = []
     let drawn = 0
@@ -131,11 +131,14 @@ describe('an answer of which much is guessed', () => {
       expect(said.tokens).toEqual(script.slice(0, said.tokens.length))
       if (said.tokens.length > 12) expect(counts.accepted).toBeGreaterThan(3)
     }
+    // Nothing stood before: the prompt's trip, and five of one token.
+    expect((await answer(6, 1000, true)).counts).toMatchObject({ drafted: 0, singleTrips: 5 })
     // The word that nobody guessed, and the end.
     const { said, counts } = await answer(1000, 1000, true)
     expect(said).toMatchObject({ stop: 'end', drawn: 41 })
     expect(counts.accepted).toBeGreaterThan(20)
     expect(counts.accepted).toBeLessThan(counts.drafted)
+    expect(counts.singleTrips).toBeLessThan(41 - counts.accepted)
   })
 
   it('is stopped between two words of one trip', async () => {
@@ -151,7 +154,7 @@ describe('an answer of which much is guessed', () => {
       maxTokens: 50,
       contextLength: 1000,
       signal: aborter.signal,
-      drafts: { always: true, counts: { drafted: 0, accepted: 0 } },
+      drafts: { always: true, counts: noDrafts() },
     })
     const tokens: number[] = []
     for await (const token of loop) {

@@ -37,7 +37,12 @@ export type DraftCounts = {
   drafted: number
   /** Of these, those that came true: tokens that made no trip of their own. */
   accepted: number
+  /** Trips of one token without guesses, from the token before it on. */
+  singleTrips: number
+  singleTripsMs: number
 }
+
+export const noDrafts = (): DraftCounts => ({ drafted: 0, accepted: 0, singleTrips: 0, singleTripsMs: 0 })
 
 /** Why the loop ended: the model said so, maxTokens or the context was reached, or the signal was aborted. */
 export type StopReason = 'end' | 'length' | 'aborted'
@@ -85,6 +90,7 @@ function createDrafter(
   let draft: number[] = []
   /** What would have been guessed is compared as well, and costs nothing. */
   let foreseen: number[] = []
+  let heardAtMs: number | null = null
   return {
     next({ alone }: Voice, most: number): number[] {
       const { mostGuesses, tripMs } = alone() ?? notAlone
@@ -98,7 +104,13 @@ function createDrafter(
     },
     hear(tokens: readonly number[]): void {
       guesses.hear(tokens, draft.length > 0 ? draft : foreseen.slice(0, 1))
-      if (draft.length > 0) counts.accepted += tokens.length - 1
+      counts.accepted += tokens.length - 1
+      const nowMs = performance.now()
+      if (heardAtMs !== null && draft.length === 0) {
+        counts.singleTrips++
+        counts.singleTripsMs += nowMs - heardAtMs
+      }
+      heardAtMs = nowMs
     },
   }
 }

@@ -6,7 +6,7 @@
 import { EngineError } from '../errors.ts'
 import { createSampler } from '../model/sampler.ts'
 import type { Begun, ChatMessage, GenerateOptions, GenerateStats } from '../protocol.ts'
-import { generate, reusablePrefix, type DraftCounts, type StopReason } from '../ring/generate.ts'
+import { generate, noDrafts, reusablePrefix, type StopReason } from '../ring/generate.ts'
 import type { Volleys } from '../ring/volleys.ts'
 import type { Session } from './conversations.ts'
 import type { Speech } from './speech.ts'
@@ -58,7 +58,7 @@ export function createAnswer({ volleys, speech, contextLength, ...asked }: Answe
   }
   const cachedTokens = reusablePrefix(prompt, cached)
   const sample = createSampler(options, saidBefore)
-  const counts: DraftCounts = { drafted: 0, accepted: 0 }
+  const counts = noDrafts()
   const decoder = speech.createDecoder()
   for (const token of said) decoder.push(token)
   let firstAtMs = 0
@@ -99,16 +99,22 @@ export function createAnswer({ volleys, speech, contextLength, ...asked }: Answe
       }
     },
 
-    stats: (askedAtMs, stop) => ({
-      ttftMs: (said.length > saidBefore ? firstAtMs : performance.now()) - askedAtMs,
-      tpotMs: said.length > saidBefore + 1 ? (lastAtMs - firstAtMs) / (said.length - saidBefore - 1) : 0,
-      promptTokens: prompt.length,
-      cachedTokens,
-      outputTokens: said.length,
-      draftedTokens: counts.drafted,
-      acceptedTokens: counts.accepted,
-      stop,
-    }),
+    stats(askedAtMs, stop) {
+      const spoken = said.length - saidBefore
+      const tpotMs = spoken > 1 ? (lastAtMs - firstAtMs) / (spoken - 1) : 0
+      const { drafted, accepted, singleTrips, singleTripsMs } = counts
+      return {
+        ttftMs: (spoken > 0 ? firstAtMs : performance.now()) - askedAtMs,
+        tpotMs,
+        tripMs: options.drafts === 'never' ? tpotMs : singleTripsMs / Math.max(1, singleTrips),
+        promptTokens: prompt.length,
+        cachedTokens,
+        outputTokens: said.length,
+        draftedTokens: drafted,
+        acceptedTokens: accepted,
+        stop,
+      }
+    },
   }
 }
 
@@ -116,6 +122,7 @@ export function createAnswer({ volleys, speech, contextLength, ...asked }: Answe
 export const noStats = (askedAtMs: number, stop: StopReason): GenerateStats => ({
   ttftMs: performance.now() - askedAtMs,
   tpotMs: 0,
+  tripMs: 0,
   promptTokens: 0,
   cachedTokens: 0,
   outputTokens: 0,

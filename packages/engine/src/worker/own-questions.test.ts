@@ -138,6 +138,7 @@ describe('a question of this device', () => {
       tpotMs: 2,
       promptTokens: 1,
       cachedTokens: 0,
+      tripMs: 1,
       outputTokens: 2,
       draftedTokens: 0,
       acceptedTokens: 0,
