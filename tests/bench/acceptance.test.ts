@@ -75,7 +75,13 @@ test('attention may take longer behind more tokens, nothing else may', () => {
 test('a hop may take 1.5 ms, whatever the rounds', () => {
   const ring = [
     { tabs: 1, rounds: 1, hopsPerToken: 0, tpotMs: 10, msPerHop: null },
-    { tabs: 2, rounds: 4, hopsPerToken: 8, tpotMs: 26, msPerHop: 2 },
+    {
+      tabs: 2,
+      rounds: 4,
+      hopsPerToken: 8,
+      tpotMs: 26,
+      msPerHop: { median: 2, lowerQuartile: 1, upperQuartile: 3 },
+    },
   ]
   expect(verdicts({ ...nothing, ring })).toMatchObject([
     { what: 'ms per hop, k = 4', value: 2, holds: false },

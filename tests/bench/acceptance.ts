@@ -53,7 +53,7 @@ export function verdicts({ engines, layers, context, ring }: Measured): Verdict[
     ...judgeLayers(layers),
     ...judgeContext(context),
     ...ring.flatMap(({ rounds, msPerHop }) =>
-      msPerHop === null ? [] : [atMost(`ms per hop, k = ${rounds}`, msPerHop, mostMsPerHop)],
+      msPerHop === null ? [] : [atMost(`ms per hop, k = ${rounds}`, msPerHop.median, mostMsPerHop)],
     ),
   ]
 }

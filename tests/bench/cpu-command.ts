@@ -20,7 +20,7 @@ const usage = `Usage: npm run bench -- cpu [options]
     engines  decode and prefill beside wllama in Chromium and llama.cpp native: one file, the same threads, in turns
     layers   decode with 8, 16 and 32 layers
     context  decode behind 1 to 2000 tokens
-    ring     two tabs of one thread beside one tab of one thread
+    ring     two tabs of one thread beside one tab of one thread, asked in turns
 
   --parts P,…    (default all)
   --types T,…    of ${types.join(', ')} (default Q4_0,Q4_K_M,Q8_0); all parts but engines take the first
@@ -28,6 +28,7 @@ const usage = `Usage: npm run bench -- cpu [options]
   --prompts P,…  prefills to time; the first is followed by decoding (default 57,512)
   --gen N        tokens to decode (default 24)
   --rounds N     an engine that needs over 15 s for one is asked once (default 3)
+  --turns N      of the ring and of the tab alone (default 15)
   --engines E,…  of ${engines.join(', ')} (default all)
   --json         one object on stdout and nothing else
   --out FILE     the same object into a file
@@ -35,7 +36,7 @@ const usage = `Usage: npm run bench -- cpu [options]
 
 export const cpuCommand: BenchCommand = {
   usage,
-  options: ['parts', 'types', 'threads', 'prompts', 'gen', 'rounds', 'engines'],
+  options: ['parts', 'types', 'threads', 'prompts', 'gen', 'rounds', 'turns', 'engines'],
   async run(values, log) {
     const choices: BenchChoices = {
       parts: someOf('parts', values['parts'], parts),
@@ -45,6 +46,7 @@ export const cpuCommand: BenchCommand = {
       prompts: counts('prompts', values['prompts'] ?? '57,512'),
       genTokens: counts('gen', values['gen'] ?? '24')[0]!,
       rounds: counts('rounds', values['rounds'] ?? '3')[0]!,
+      turns: counts('turns', values['turns'] ?? '15')[0]!,
     }
     const report = await runBench(choices, log)
     return { report, text: reportText(report) }

@@ -25,6 +25,7 @@ export type BenchChoices = {
   prompts: readonly number[]
   genTokens: number
   rounds: number
+  turns: number
 }
 
 export type BenchReport = {
@@ -60,7 +61,7 @@ export async function runBench(choices: BenchChoices, log: Log): Promise<BenchRe
         ? await withModel(type, {}, (model) => measureContexts(browser, pages.url, model, contexts, scaling))
         : [],
       ring: has('ring')
-        ? await withModel(type, { nLayers: ringLayers }, ({ file }) => measureRing(file, { ...scaling, log }))
+        ? await withModel(type, { nLayers: ringLayers }, ({ file }) => measureRing(file, { ...choices, log }))
         : [],
     }
     return {

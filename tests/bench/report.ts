@@ -29,14 +29,18 @@ export function reportText({
     row.rounds,
     row.hopsPerToken,
     figure(row.tpotMs),
-    row.msPerHop?.toFixed(2) ?? '',
+    row.msPerHop?.median.toFixed(2) ?? '',
+    row.msPerHop
+      ? `${row.msPerHop.lowerQuartile.toFixed(2)} to ${row.msPerHop.upperQuartile.toFixed(2)}`
+      : '',
   ])
   const tables = [
     engines.length > 0 && engineTable(engines),
     layers.length > 0 && table(['weights', 'threads', 'layers', 'ms per token'], layerLines),
     context.length > 0 &&
       table(['weights', 'threads', 'context', 'ms per token', 'of it attention'], contextLines),
-    ring.length > 0 && table(['tabs', 'k', 'hops per token', 'ms per token', 'ms per hop'], ringLines),
+    ring.length > 0 &&
+      table(['tabs', 'k', 'hops per token', 'ms per token', 'ms per hop', 'half of all turns'], ringLines),
     verdictTable(verdicts),
   ]
   return [`${machine}, Chromium ${chromium}`, ...tables.filter(Boolean)].join('\n\n')

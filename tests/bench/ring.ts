@@ -6,52 +6,72 @@
 import type { Plan } from '@hearth/halda'
 import { median } from '../../packages/engine/src/median.ts'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
+import { spreadOf, takeTurns, type Spread } from './turns.ts'
 
 export type RingRow = {
   tabs: number
   /** Trips round the ring per token. */
   rounds: number
   hopsPerToken: number
+  /** The median turn's. */
   tpotMs: number
-  /** What a token takes longer than in one tab, by hops. */
-  msPerHop: number | null
+  /** What a token takes longer than in one tab within the same turn, by hops; null without hops. */
+  msPerHop: Spread | null
 }
 
-export type RingOptions = { genTokens: number; rounds: number; log(line: string): void }
+export type RingOptions = { genTokens: number; turns: number; log(line: string): void }
 
-export async function measureRing(file: string, { genTokens, rounds, log }: RingOptions): Promise<RingRow[]> {
+const cases = [
+  { tabs: 1, rounds: 1 },
+  { tabs: 2, rounds: 1 },
+  { tabs: 2, rounds: 4 },
+]
+const messages = [{ role: 'user' as const, content: 'MEASURE' }]
+
+/** All tabs stay open: one that is not asked rests. */
+export async function measureRing(file: string, { genTokens, turns, log }: RingOptions): Promise<RingRow[]> {
   const clusters: RunningCluster[] = []
+  const hops: number[] = []
   try {
-    for (const devices of [1, 2]) {
-      clusters.push(await startCluster({ devices, model: file, split: 'even', dtype: 'f16', threads: 1 }))
+    for (const { tabs, rounds } of cases) {
+      const cluster = await startCluster({
+        devices: tabs,
+        model: file,
+        split: 'even',
+        rounds,
+        dtype: 'f16',
+        threads: 1,
+      })
+      clusters.push(cluster)
+      hops.push(hopsOf(await cluster.choose(file)))
     }
-    const [one, two] = clusters as [RunningCluster, RunningCluster]
-    const cases = [
-      { cluster: one, tabs: 1, trips: 1, tpotMs: [] as number[], hops: 0 },
-      { cluster: two, tabs: 2, trips: 1, tpotMs: [] as number[], hops: 0 },
-      { cluster: two, tabs: 2, trips: 4, tpotMs: [] as number[], hops: 0 },
-    ]
-    for (let round = 0; round < rounds; round++) {
-      for (const measured of cases) {
-        const { cluster, tabs, trips, tpotMs } = measured
-        measured.hops = hopsOf(await cluster.choose(file, trips))
-        const messages = [{ role: 'user' as const, content: 'MEASURE' }]
-        const { stats } = await cluster.chat(0, `bench-${round}-${tabs}-${trips}`, messages, {
-          maxTokens: genTokens,
-          drafts: 'never',
-        })
-        log(`${tabs} tabs, k = ${trips}: ${stats.tpotMs.toFixed(2)} ms per token`)
-        tpotMs.push(stats.tpotMs)
+    const askers = clusters.map((cluster) => async () => {
+      // After an answer devices tell what it took, and another plan may come: whoever rests loads nothing.
+      for (const each of clusters) await each.waitUntilReady()
+      const { stats } = await cluster.chat(0, 'ring-bench', messages, {
+        maxTokens: genTokens,
+        drafts: 'never',
+      })
+      return stats.tpotMs
+    })
+    const plans = async () => {
+      const states = await Promise.all(clusters.map((cluster) => cluster.state(0)))
+      return states.map(({ room }) => room?.numbered?.number).join(' ')
+    }
+    const tpotMs = await takeTurns(askers, turns, plans)
+    return cases.map(({ tabs, rounds }, i): RingRow => {
+      const perHop = tpotMs[i]!.map((ms, turn) => (ms - tpotMs[0]![turn]!) / hops[i]!)
+      log(
+        `${tabs} tabs, k = ${rounds}, ms per token in each turn: ${tpotMs[i]!.map((ms) => ms.toFixed(1)).join(' ')}`,
+      )
+      return {
+        tabs,
+        rounds,
+        hopsPerToken: hops[i]!,
+        tpotMs: median(tpotMs[i]!),
+        msPerHop: hops[i] === 0 ? null : spreadOf(perHop),
       }
-    }
-    const aloneMs = median(cases[0]!.tpotMs)
-    return cases.map(({ tabs, trips, tpotMs, hops }) => ({
-      tabs,
-      rounds: trips,
-      hopsPerToken: hops,
-      tpotMs: median(tpotMs),
-      msPerHop: hops === 0 ? null : (median(tpotMs) - aloneMs) / hops,
-    }))
+    })
   } finally {
     for (const cluster of clusters) await cluster.close()
   }
