@@ -1,5 +1,5 @@
 import type { DeviceId, HopTimes, Plan } from '@hearth/halda'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { DeviceView, RoomView } from '../protocol.ts'
 import { createMemoryLinks } from '../ring/memory-link.ts'
 import { createProbedLink } from '../ring/probed-link.ts'
@@ -85,6 +85,8 @@ const soon = { timeout: 5000, interval: 20 }
 const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 describe('hop times', () => {
+  afterEach(() => void vi.useRealTimers())
+
   it('are measured by one end of a pair and known at both', async () => {
     const pair = createPair()
     expect(pair.alice.assumedMs()).toBe(5)
@@ -129,7 +131,8 @@ describe('hop times', () => {
     await expect.poll(() => pair.told.length, soon).toBe(1)
   })
 
-  it('are longer in a ring that computes, for everybody, as the median of 16 tokens says', () => {
+  it('are longer in a ring that computes, for everybody, as the median of 16 tokens or more says', () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
     const pair = createPair()
     pair.follow(ringOfTwo())
     pair.connect()
@@ -138,10 +141,18 @@ describe('hop times', () => {
     expect(pair.alice.busyMs()).toBe(0)
     tokens([900])
     expect([pair.alice.busyMs(), pair.bob.busyMs()]).toEqual([1.5, 1.5])
-    tokens([...Array<number>(9).fill(5.2), ...Array<number>(7).fill(0)])
+    vi.advanceTimersByTime(4999)
+    tokens([...Array<number>(18).fill(5.2), ...Array<number>(13).fill(0)])
     expect(pair.alice.busyMs()).toBe(1.5)
-    tokens(Array<number>(16).fill(1))
+    vi.advanceTimersByTime(1)
+    tokens([0])
+    expect(pair.alice.busyMs()).toBe(1.5)
+    vi.advanceTimersByTime(5000)
+    tokens(Array<number>(15).fill(1))
+    expect(pair.alice.busyMs()).toBe(1.5)
+    tokens([1])
     expect([pair.alice.busyMs(), pair.bob.busyMs()]).toEqual([0, 0])
+    vi.advanceTimersByTime(5000)
     tokens(Array<number>(16).fill(4000))
     expect([pair.alice.busyMs(), pair.bob.busyMs()]).toEqual([10, 10])
   })

@@ -39,8 +39,10 @@ const lookEveryMs = 100
 /** A channel that answers none of these has nobody at its other end. */
 const mostLateInARow = 2
 const measuredPairs = 7
-/** Tokens whose median says how long a token is on its way. */
+/** The fewest tokens whose median says how long a token is on its way. */
 const wayTokens = 16
+/** News reaches every page, which paints it, and the planner. With every 16 tokens it was a fifth of a page's work in an answer. */
+const judgeEveryMs = 5000
 /** More than a house's devices need to wake up is something else. */
 const mostBusyMs = 10
 /** Told anew when it changed by so much. */
@@ -96,6 +98,7 @@ export function createHopTimer({ me, dtype, tell, tellBusy, isBusy, onchange }: 
   let probes = 0
   let busyMs = 0
   let onTheWay: { plan: Plan; ms: number[] } | null = null
+  let judgedAtMs = -Infinity
 
   function schedule(pair: Pair): void {
     const now = performance.now()
@@ -206,7 +209,9 @@ export function createHopTimer({ me, dtype, tell, tellBusy, isBusy, onchange }: 
     noteWay(plan, ms) {
       if (onTheWay?.plan !== plan) onTheWay = { plan, ms: [] }
       onTheWay.ms.push(ms)
-      if (onTheWay.ms.length < wayTokens) return
+      const now = performance.now()
+      if (onTheWay.ms.length < wayTokens || now - judgedAtMs < judgeEveryMs) return
+      judgedAtMs = now
       const wayMs = median(onTheWay.ms.splice(0))
       const probed = probedMs(plan)
       if (probed === null) return
