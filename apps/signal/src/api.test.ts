@@ -156,6 +156,18 @@ describe('a program that asks', () => {
     ])
   })
 
+  it('hears that its answer is still awaited, in lines that clients skip', async () => {
+    const alice = await openDoor()
+    const asked = post({ messages, stream: true })
+    const { question } = await nthQuestion(alice)
+    alice.say({ type: 'answer', question, text: '' })
+    const response = await asked
+    alice.say({ type: 'answer-done', question, stats })
+    const [first, sign] = (await response.text()).split('\n\n')
+    expect(first).toContain('"role":"assistant"')
+    expect(sign).toMatch(/^: /)
+  })
+
   it('gets no usage in chunks that it did not ask it of', async () => {
     const alice = await openDoor()
     const asked = post({ messages, stream: true })

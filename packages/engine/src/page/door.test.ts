@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { EngineError } from '../errors.ts'
 import type { FromDevice, GenerateStats, QuestionId } from '../protocol.ts'
 import type { Cluster } from './cluster.ts'
@@ -58,6 +58,8 @@ function createHouse(words: string[], end: () => void = () => {}) {
   }
 }
 
+afterEach(() => vi.useRealTimers())
+
 describe('a door that is open', () => {
   it('gives the first word at once, all of them in the end, and then the figures', async () => {
     const { door, sent, next, text, last } = createHouse(['The ', 'fox ', 'ran', '.'])
@@ -105,6 +107,19 @@ describe('a door that is open', () => {
       code: 'device-left',
       message: 'bob is gone.',
     })
+  })
+
+  it('says every 15 s that it is still at it, as long as it is', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const { door, sent, next } = createHouse(['one'])
+    door.receive(question('question-1'), true)
+    vi.advanceTimersByTime(30_000)
+    const sign = { type: 'answer', question: 'question-1', text: '' }
+    expect(sent).toEqual([sign, sign])
+    await next()
+    const length = sent.length
+    vi.advanceTimersByTime(60_000)
+    expect(sent).toHaveLength(length)
   })
 
   it('stops one answer without the other, and all when nobody hears them', async () => {
