@@ -15,7 +15,7 @@ const usage = `Usage: npm run bench -- memory [options]
     ablation  no read-ahead, read-ahead with k = 1, 2, 4, 8, everything pinned; memory for 0.6 of the model
     bound     a token's time beside what reading and computing alone take, with three speeds of the disk
     sessions  1, 2, 4, 8 conversations at once with memory for 0.6 of the model
-    drafts    32 tokens with and without guesses, in turns: with memory for all of the model and for 0.6
+    drafts    answers with and without guesses, in turns: with memory for all of the model and for 0.6
     large     8B on 2 tabs of 1 GB, 32B on 4 of 2 GB, 70B on 4 of 3.5 GB: made-up weights of 5, 20 and 42 GB, each
               where the disk has room for them
     mmap      llama.cpp native with its file mapped, as much memory for weights on both sides

@@ -1,9 +1,10 @@
 /**
- * What guesses are worth: an answer of which much repeats itself and others of which less does, with and without guesses, in
- * turns, on a ring that holds all of a model and on one whose memory is short.
+ * What guesses are worth: an answer that repeats what was said, and made-up words of which few or none come again; with and
+ * without guesses, in turns, on rings that hold all of a model and on one whose memory is short.
  *
  * @module
  */
+import type { ChatMessage } from '@hearth/engine'
 import { median } from '../../../packages/engine/src/median.ts'
 import { modelShapes } from '../../../packages/engine/src/testing/synth/index.ts'
 import { withServedModel } from '../synth-file.ts'
@@ -11,10 +12,10 @@ import { withRoom, type Log, type Room } from './room.ts'
 import { measurePinned } from './streaming.ts'
 
 export type DraftsRow = {
+  /** The demo model's is the same question asked again; made-up weights repeat themselves little when nothing is drawn. */
+  answer: 'demo, asked again' | 'made up, greedy' | 'made up, drawn'
   /** Of each tab; null where everything is pinned. */
   diskBytesPerSec: number | null
-  /** Made-up weights repeat themselves with 0, and draw from all tokens with 1. */
-  temperature: number
   /** Medians of all turns. */
   aloneTpotMs: number
   tpotMs: number
@@ -31,39 +32,51 @@ export type DraftsCase = {
   /** Of what the tab with the largest part holds with everything pinned, how much each tab offers. */
   share: number
   diskBytesPerSec: number
-  temperatures: readonly number[]
   turns: number
 }
 
 export type DraftsOptions = { genTokens: number; log: Log }
 
-export function measureDrafts(
-  { tabs, share, diskBytesPerSec, temperatures, turns }: DraftsCase,
+const temperatures = { 'made up, greedy': 0, 'made up, drawn': 1 } as const
+
+export async function measureDrafts(
+  { tabs, share, diskBytesPerSec, turns }: DraftsCase,
   { genTokens, log }: DraftsOptions,
 ): Promise<DraftsRow[]> {
-  const shape = { ...modelShapes['hearth-1.1b'], contextLength: 512 }
-  return withServedModel('Q4_K_M', shape, async (model) => {
-    const rows: DraftsRow[] = []
-    async function add(room: Room, disk: number | null): Promise<void> {
-      for (const temperature of temperatures) {
-        const measure = () => inTurns(room, temperature, turns, genTokens)
-        const figures = await room.capped(disk ?? Infinity, measure)
-        const row = { diskBytesPerSec: disk, temperature, ...figures }
-        rows.push(row)
-        log(JSON.stringify(row))
-      }
+  const rows: DraftsRow[] = []
+  const add = (row: DraftsRow) => {
+    rows.push(row)
+    log(JSON.stringify(row))
+  }
+  await withRoom({ model: 'demo', tabs, budgetBytes: null, log }, async (room) => {
+    await room.choose()
+    const question = { role: 'user' as const, content: 'Tell me a story about a fox' }
+    const first = await room.cluster.chat(0, 'drafts-bench-first', [question])
+    const messages = [question, { role: 'assistant' as const, content: first.text }, question]
+    const figures = await inTurns(room, messages, turns, { maxTokens: 200 })
+    add({ answer: 'demo, asked again', diskBytesPerSec: null, ...figures })
+  })
+
+  async function addMadeUp(room: Room, disk: number | null): Promise<void> {
+    for (const answer of ['made up, greedy', 'made up, drawn'] as const) {
+      const options = { maxTokens: genTokens, temperature: temperatures[answer], seed: 7 }
+      const measure = () => inTurns(room, [{ role: 'user', content: 'MEASURE' }], turns, options)
+      add({ answer, diskBytesPerSec: disk, ...(await room.capped(disk ?? Infinity, measure)) })
     }
+  }
+  const shape = { ...modelShapes['hearth-1.1b'], contextLength: 512 }
+  await withServedModel('Q4_K_M', shape, async (model) => {
     const needBytes = await withRoom({ model, tabs, budgetBytes: null, log }, async (room) => {
       const { needBytes } = await measurePinned(room, [1], 2)
-      await add(room, null)
+      await addMadeUp(room, null)
       return needBytes
     })
     await withRoom({ model, tabs, budgetBytes: share * needBytes, log }, async (room) => {
       await room.choose(1)
-      await add(room, diskBytesPerSec)
+      await addMadeUp(room, diskBytesPerSec)
     })
-    return rows
   })
+  return rows
 }
 
 type Answer = Awaited<ReturnType<Room['cluster']['chat']>>
@@ -71,14 +84,17 @@ type Answer = Awaited<ReturnType<Room['cluster']['chat']>>
 let asked = 0
 
 /** Each answer in a conversation of its own, so that all of them read the same prompt and find nothing of one another. */
-async function inTurns({ cluster }: Room, temperature: number, turns: number, maxTokens: number) {
-  const messages = [{ role: 'user' as const, content: 'MEASURE' }]
-  const ask = (drafts?: 'never') => {
-    const options = { maxTokens, temperature, seed: 7, ...(drafts && { drafts }) }
-    return cluster.chat(0, `drafts-bench-${asked++}`, messages, options)
-  }
+async function inTurns(
+  { cluster }: Room,
+  messages: ChatMessage[],
+  turns: number,
+  options: { maxTokens: number; temperature?: number; seed?: number },
+) {
+  const ask = (drafts: { drafts?: 'never' }) =>
+    cluster.chat(0, `drafts-bench-${asked++}`, messages, { ...options, ...drafts })
   const pairs: { alone: Answer; guessed: Answer }[] = []
-  for (let turn = 0; turn < turns; turn++) pairs.push({ alone: await ask('never'), guessed: await ask() })
+  for (let turn = 0; turn < turns; turn++)
+    pairs.push({ alone: await ask({ drafts: 'never' }), guessed: await ask({}) })
   const medianOf = (of: (pair: (typeof pairs)[number]) => number) => median(pairs.map(of))
   return {
     aloneTpotMs: medianOf(({ alone }) => alone.stats.tpotMs),

@@ -66,8 +66,7 @@ const guessing: DraftsCase = {
   tabs: 2,
   share: 0.6,
   diskBytesPerSec: 400e6,
-  temperatures: [0, 1],
-  turns: 2,
+  turns: 3,
 }
 const guessedTokens = 32
 const largeCases: Record<(typeof largeModels)[number], LargeCase> = {

@@ -93,8 +93,8 @@ function sessionsTable(rows: readonly SessionsRow[]): string {
 
 function draftsTable(rows: readonly DraftsRow[]): string {
   const lines = rows.map((row) => [
+    row.answer,
     row.diskBytesPerSec === null ? 'pinned' : perSec(row.diskBytesPerSec),
-    row.temperature,
     figure(row.aloneTpotMs),
     figure(row.tpotMs),
     (row.aloneTpotMs / row.tpotMs).toFixed(2),
@@ -105,8 +105,8 @@ function draftsTable(rows: readonly DraftsRow[]): string {
   ])
   return table(
     [
+      'answer',
       'disk cap',
-      'temperature',
       'ms per token without guesses',
       'with',
       '÷',
