@@ -43,6 +43,7 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
     let scale = a.scales
     let half = a.halves
     for (let s = 0; s < supers; s++) {
+      touchNext(x)
       const d = v128.load(p)
       let scales = p + 16
       let g0 = f32x4.splat(0)
@@ -84,6 +85,17 @@ export function dotQ6_K(weights: usize, groups: i32, a: Activations, out: usize)
     v128.store(out, f1, 16)
     out += 32
   }
+}
+
+/**
+ * Touches the x of the next block of 256: weights of many columns drive it out of the nearest cache before the next group comes to it.
+ * Behind the last one lies what else was quantized.
+ */
+function touchNext(x: usize): void {
+  load<u8>(x, 256)
+  load<u8>(x, 320)
+  load<u8>(x, 384)
+  load<u8>(x, 448)
 }
 
 /** Bytes of a half block. */
