@@ -42,10 +42,10 @@ const setBudgets = ({ pages }: RunningCluster, bytes: readonly number[]) =>
   )
 
 test.describe('with half the memory', () => {
-  /** Two tabs that cannot hold their halves of the model. */
+  /** Two tabs that cannot hold their halves of the model, with disks that are slower than their processors on any machine. */
   let ring: RunningCluster
   test.beforeAll(async () => {
-    ring = await startCluster({ ...usual, devices: 2, model, budgetsBytes: [32e6] })
+    ring = await startCluster({ ...usual, devices: 2, model, budgetsBytes: [32e6], diskBytesPerSec: 400e6 })
     await ring.choose(model, 1)
   })
   test.afterAll(() => ring?.close())
@@ -93,7 +93,7 @@ test.describe('with half the memory', () => {
     const asked = ['the hearth and the house', 'a fox and seven geese', 'in the evening', 'once more'].map(
       (content, i) => ({ from: i % 2, chat: `at-once-${i}`, messages: [{ role: 'user' as const, content }] }),
     )
-    const maxTokens = 40
+    const maxTokens = 16
     /** What both have read of their stores until now. */
     const readBytes = async () => (await ring.figures()).reduce((sum, device) => sum + device.readBytes, 0)
     await setBudgets(ring, [32e6, 32e6])
@@ -111,8 +111,8 @@ test.describe('with half the memory', () => {
       ),
     )
     expect(answers.map(({ text }) => text)).toEqual(alone)
-    // A quarter, and a pass for each question that comes while others are on their way.
-    expect((await readBytes()) - beforeBytes - aloneBytes).toBeLessThan(0.45 * aloneBytes)
+    // A quarter, and as many passes as the last question comes after the first.
+    expect((await readBytes()) - beforeBytes - aloneBytes).toBeLessThan(0.5 * aloneBytes)
   })
 })
 
