@@ -74,8 +74,9 @@ test('attention may take longer behind more tokens, nothing else may', () => {
 
 test('a hop may take 1.5 ms, whatever the rounds', () => {
   const ring = [
-    { tabs: 1, rounds: 1, hopsPerToken: 0, tpotMs: 10, msPerHop: null },
+    { cores: 'own' as const, tabs: 1, rounds: 1, hopsPerToken: 0, tpotMs: 10, msPerHop: null },
     {
+      cores: 'own' as const,
       tabs: 2,
       rounds: 4,
       hopsPerToken: 8,
@@ -84,6 +85,6 @@ test('a hop may take 1.5 ms, whatever the rounds', () => {
     },
   ]
   expect(verdicts({ ...nothing, ring })).toMatchObject([
-    { what: 'ms per hop, k = 4', value: 2, holds: false },
+    { what: 'ms per hop, k = 4, own cores', value: 2, holds: false },
   ])
 })

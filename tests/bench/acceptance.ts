@@ -52,8 +52,10 @@ export function verdicts({ engines, layers, context, ring }: Measured): Verdict[
     ...engines.filter(({ engine }) => engine === 'hearth').flatMap((row) => judgeRow(row, engines)),
     ...judgeLayers(layers),
     ...judgeContext(context),
-    ...ring.flatMap(({ rounds, msPerHop }) =>
-      msPerHop === null ? [] : [atMost(`ms per hop, k = ${rounds}`, msPerHop.median, mostMsPerHop)],
+    ...ring.flatMap(({ cores, rounds, msPerHop }) =>
+      msPerHop === null
+        ? []
+        : [atMost(`ms per hop, k = ${rounds}, ${cores} cores`, msPerHop.median, mostMsPerHop)],
     ),
   ]
 }

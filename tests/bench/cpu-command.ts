@@ -20,7 +20,7 @@ const usage = `Usage: npm run bench -- cpu [options]
     engines  decode and prefill beside wllama in Chromium and llama.cpp native: one file, the same threads, in turns
     layers   decode with 8, 16 and 32 layers
     context  decode behind 1 to 2000 tokens
-    ring     two tabs of one thread beside one tab of one thread, asked in turns
+    ring     two tabs of one thread beside one tab of one thread, asked in turns: on a core each, and on all cores
 
   --parts P,…    (default all)
   --types T,…    of ${types.join(', ')} (default Q4_0,Q4_K_M,Q8_0); all parts but engines take the first

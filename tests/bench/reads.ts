@@ -74,7 +74,7 @@ async function readMs(page: Page, way: Way): Promise<number> {
 }
 
 const server = await servePages()
-const browsers = await createBrowsers({}, false, console.error)
+const browsers = await createBrowsers({ caps: {}, log: console.error })
 try {
   const page = await browsers.open(true)
   const [group] = browsers.groups

@@ -25,6 +25,7 @@ export function reportText({
     figure(row.attentionMs),
   ])
   const ringLines = ring.map((row) => [
+    row.cores,
     row.tabs,
     row.rounds,
     row.hopsPerToken,
@@ -40,7 +41,10 @@ export function reportText({
     context.length > 0 &&
       table(['weights', 'threads', 'context', 'ms per token', 'of it attention'], contextLines),
     ring.length > 0 &&
-      table(['tabs', 'k', 'hops per token', 'ms per token', 'ms per hop', 'half of all turns'], ringLines),
+      table(
+        ['cores', 'tabs', 'k', 'hops per token', 'ms per token', 'ms per hop', 'half of all turns'],
+        ringLines,
+      ),
     verdictTable(verdicts),
   ]
   return [`${machine}, Chromium ${chromium}`, ...tables.filter(Boolean)].join('\n\n')

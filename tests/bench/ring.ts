@@ -5,10 +5,13 @@
  */
 import type { Plan } from '@hearth/halda'
 import { median } from '../../packages/engine/src/median.ts'
+import { lackOfOwnCores } from '../cluster/own-cores.ts'
 import { startCluster, type RunningCluster } from '../cluster/run-cluster.ts'
 import { spreadOf, takeTurns, type Spread } from './turns.ts'
 
 export type RingRow = {
+  /** Of each tab for itself, as devices have them, or of all tabs together. */
+  cores: 'own' | 'shared'
   tabs: number
   /** Trips round the ring per token. */
   rounds: number
@@ -28,8 +31,20 @@ const cases = [
 ]
 const messages = [{ role: 'user' as const, content: 'MEASURE' }]
 
+export async function measureRing(file: string, options: RingOptions): Promise<RingRow[]> {
+  const shared = await measureOn('shared', file, options)
+  const lack = lackOfOwnCores(2)
+  if (lack === null) return [...(await measureOn('own', file, options)), ...shared]
+  options.log(lack)
+  return shared
+}
+
 /** All tabs stay open: one that is not asked rests. */
-export async function measureRing(file: string, { genTokens, turns, log }: RingOptions): Promise<RingRow[]> {
+async function measureOn(
+  cores: RingRow['cores'],
+  file: string,
+  { genTokens, turns, log }: RingOptions,
+): Promise<RingRow[]> {
   const clusters: RunningCluster[] = []
   const hops: number[] = []
   try {
@@ -41,6 +56,7 @@ export async function measureRing(file: string, { genTokens, turns, log }: RingO
         rounds,
         dtype: 'f16',
         threads: 1,
+        ownCores: cores === 'own',
       })
       clusters.push(cluster)
       hops.push(hopsOf(await cluster.choose(file)))
@@ -62,9 +78,10 @@ export async function measureRing(file: string, { genTokens, turns, log }: RingO
     return cases.map(({ tabs, rounds }, i): RingRow => {
       const perHop = tpotMs[i]!.map((ms, turn) => (ms - tpotMs[0]![turn]!) / hops[i]!)
       log(
-        `${tabs} tabs, k = ${rounds}, ms per token in each turn: ${tpotMs[i]!.map((ms) => ms.toFixed(1)).join(' ')}`,
+        `${cores} cores, ${tabs} tabs, k = ${rounds}, ms per token in each turn: ${tpotMs[i]!.map((ms) => ms.toFixed(1)).join(' ')}`,
       )
       return {
+        cores,
         tabs,
         rounds,
         hopsPerToken: hops[i]!,

@@ -10,6 +10,8 @@ import { chromium, type BrowserContext, type Page } from 'playwright'
 import { chromiumArgs, chromiumPath } from '../chromium.ts'
 import type { Caps } from './cluster-options.ts'
 import { findControlGroups, type ControlGroup } from './control-groups.ts'
+import { writeLauncher } from './launcher.ts'
+import { onCore } from './own-cores.ts'
 
 export type BrowserOptions = {
   /** Of the command line, beside those of every browser. */
@@ -29,12 +31,22 @@ export interface Browsers {
   close(): Promise<void>
 }
 
-/** @param endsOnSignals somebody else closes them when the process is told to end */
-export async function createBrowsers(
-  caps: Caps | undefined,
-  endsOnSignals: boolean,
-  log: (line: string) => void,
-): Promise<Browsers> {
+export type BrowsersOptions = {
+  /** Real limits of those that are limited. */
+  caps?: Caps | undefined
+  /** Each on a core of its own, by number; see `lackOfOwnCores`. */
+  ownCores?: boolean
+  /** Somebody else closes them when the process is told to end. */
+  endsOnSignals?: boolean
+  log?: (line: string) => void
+}
+
+export async function createBrowsers({
+  caps,
+  ownCores = false,
+  endsOnSignals = false,
+  log = () => {},
+}: BrowsersOptions): Promise<Browsers> {
   const profiles = await mkdtemp(path.join(tmpdir(), 'hearth-cluster-'))
   const found = caps ? findControlGroups(profiles) : null
   if (typeof found === 'string') log(found)
@@ -42,8 +54,15 @@ export async function createBrowsers(
   const groups: ControlGroup[] = []
   const launches: Promise<BrowserContext>[] = []
 
-  /** Chromium, or what starts it under the limits of this device. */
   async function programOf(device: number, isLimited: boolean): Promise<string> {
+    const program = await limitedProgram(device, isLimited)
+    return ownCores
+      ? writeLauncher(path.join(profiles, `core-${device}`), [onCore(device)], program)
+      : program
+  }
+
+  /** Chromium, or what starts it under the limits of this device. */
+  async function limitedProgram(device: number, isLimited: boolean): Promise<string> {
     if (found === null || typeof found === 'string' || !isLimited) return executablePath
     const { memoryBytes, diskBytesPerSec } = caps!
     const cap = memoryBytes?.[device % memoryBytes.length]

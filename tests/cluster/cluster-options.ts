@@ -32,6 +32,8 @@ export type ClusterOptions = {
    * a logged sentence, where there are none.
    */
   caps?: Caps
+  /** Each browser with all its processes on a core of its own. */
+  ownCores?: boolean
   /** For what is asked on the pages themselves, by hand. */
   drafts?: NonNullable<GenerateOptions['drafts']>
   dtype: 'f16' | 'f32'

@@ -7,8 +7,8 @@
  * @module
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { quoted, writeLauncher } from './launcher.ts'
 
 export type Limits = {
   /** Of everything that is charged to the group: anonymous memory and the page cache of the files it reads. */
@@ -155,11 +155,9 @@ function createGroup(layout: Layout, device: string, name: string, limits: Limit
         // What could not be given back was in use.
       }
     },
-    async launcher(program, script) {
+    launcher(program, script) {
       const enter = folders.map((folder) => `echo $$ > ${quoted(path.join(folder, 'cgroup.procs'))}`)
-      const lines = ['#!/bin/sh', 'set -e', ...enter, `exec ${quoted(program)} "$@"`]
-      await writeFile(script, `${lines.join('\n')}\n`, { mode: 0o755 })
-      return script
+      return writeLauncher(script, enter, program)
     },
     async remove() {
       for (const folder of folders) {
@@ -205,5 +203,3 @@ function diskOf(folder: string): string | null {
   if (!existsSync(`${block}/partition`)) return `${major}:${minor}`
   return readFileSync(`${block}/../dev`, 'utf8').trim()
 }
-
-const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`

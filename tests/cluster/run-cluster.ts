@@ -40,7 +40,8 @@ export interface RunningCluster extends DrivenRoom {
 }
 
 export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
-  const { devices, names = defaultNames, caps, endsOnSignals = false, log = () => {} } = options
+  const { devices, names = defaultNames, caps, ownCores = false } = options
+  const { endsOnSignals = false, log = () => {} } = options
   const isFile = isModelFile(options.model)
   const serverOptions = {
     host: '127.0.0.1',
@@ -59,7 +60,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
   const startServerAgain = async () => {
     server = await startServer({ ...serverOptions, port })
   }
-  const browsers = await createBrowsers(caps, endsOnSignals, log)
+  const browsers = await createBrowsers({ caps, ownCores, endsOnSignals, log })
   const known = options.sharesMeasurements ? measurementsUnder(options) : null
   const closeAll = async () => {
     await browsers.close()

@@ -28,7 +28,7 @@ test.beforeEach(async () => {
       certificate: await houseCertificate(path.join(folder, 'certificate.pem'), ['127.0.0.1'], console.log),
     },
   })
-  browsers = await createBrowsers(undefined, false, console.log)
+  browsers = await createBrowsers({ log: console.log })
 })
 test.afterEach(async () => {
   await browsers.close()
