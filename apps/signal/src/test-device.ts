@@ -12,7 +12,7 @@ import {
 } from '@hearth/engine/protocol'
 import { WebSocket } from 'ws'
 import type { RunningServer } from './server.ts'
-import { id, keyHashOf, kitchen, profileOf } from './test-house.ts'
+import { id, closedDoor, kitchen, profileOf } from './test-house.ts'
 
 export function connect(
   server: RunningServer,
@@ -34,7 +34,7 @@ export function connect(
       room: kitchen,
       device: id(join.name),
       mayOpen: true,
-      door: { keyHash: keyHashOf('kitchen'), isOpen: false },
+      door: closedDoor,
       profile: profileOf(join.name),
       status: { phase: 'idle' },
       ...join,

@@ -27,6 +27,8 @@ export const attic = 'attic-0123456789abcdefgh' as RoomId
 export const keyOf = (room: string) => `hearth-${room}`
 export const keyHashOf = (room: string) => createHash('sha256').update(keyOf(room)).digest('base64url')
 
+export const closedDoor = { keyHash: keyHashOf('kitchen'), isOpen: false }
+
 export const profileOf = (name: string, memoryBytes = 4e9): DeviceProfile => ({
   device: id(name),
   memoryBytes,
@@ -128,7 +130,7 @@ export function createHouse(plan: Planner = everybody) {
         device: id(name),
         name,
         mayOpen: true,
-        door: { keyHash: keyHashOf('kitchen'), isOpen: false },
+        door: closedDoor,
         profile: profileOf(name),
         status: { phase: 'idle' },
         ...options,
@@ -144,7 +146,7 @@ export function createHouse(plan: Planner = everybody) {
         JSON.stringify({
           ...join,
           mayOpen: true,
-          door: { keyHash: keyHashOf('kitchen'), isOpen: false },
+          door: closedDoor,
           status: { phase: 'idle' },
           ...options,
         }),
